@@ -1,0 +1,111 @@
+"""Settings: one frozen model, built once at the entry point and passed in. The only reader of the environment."""
+
+import os
+import secrets
+import stat
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from cspine.errors import Usage
+
+SAMPLE_KEYS = {"change-me", "changeme", "secret", "dev", "secret_key"}
+MIN_KEY_LENGTH = 32
+
+
+class Settings(BaseSettings):
+    """Everything that an installation may choose; the names are those of the environment variables."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    env: Literal["development", "production"] = Field("development", validation_alias="CSPINE_ENV")
+    var: Path = Field(Path("var"), validation_alias="CSPINE_VAR")
+    database_url: str = Field("", validation_alias="DATABASE_URL")
+    redis_url: str = Field("", validation_alias="REDIS_URL")
+    blob_url: str = Field("", validation_alias="BLOB_URL")
+    secret_key: str = Field("", validation_alias="SECRET_KEY")
+    site_timezone: str = Field("UTC", validation_alias="CSPINE_TIMEZONE")
+    log_level: str = Field("INFO", validation_alias="CSPINE_LOG_LEVEL")
+    trusted_proxies: int = Field(0, validation_alias="CSPINE_TRUSTED_PROXIES", description="proxies in front of us")
+    secure_cookies: bool = Field(False, validation_alias="CSPINE_SECURE_COOKIES", description="always on in production")
+
+    # Limits on what comes in (cases/README.md, "Default limits")
+    max_file_bytes: int = Field(512 * 2**20, validation_alias="CSPINE_MAX_FILE_BYTES")
+    max_upload_bytes: int = Field(4 * 2**30, validation_alias="CSPINE_MAX_UPLOAD_BYTES")
+    max_upload_files: int = Field(1000, validation_alias="CSPINE_MAX_UPLOAD_FILES")
+    max_frame_pixels: int = Field(100_000_000, validation_alias="CSPINE_MAX_FRAME_PIXELS")
+    max_frames: int = Field(256, validation_alias="CSPINE_MAX_FRAMES")
+    max_archive_entries: int = Field(10_000, validation_alias="CSPINE_MAX_ARCHIVE_ENTRIES")
+    max_archive_bytes: int = Field(4 * 2**30, validation_alias="CSPINE_MAX_ARCHIVE_BYTES")
+    max_growth: int = Field(100, validation_alias="CSPINE_MAX_GROWTH", description="times the packed size")
+    min_growth_bytes: int = Field(64 * 2**20, validation_alias="CSPINE_MIN_GROWTH_BYTES")
+    max_nesting: int = Field(16, validation_alias="CSPINE_MAX_NESTING")
+
+    # Work
+    prepare_processes: int = Field(0, validation_alias="CSPINE_PREPARE_PROCESSES", description="0: one per core")
+    prepare_seconds: int = Field(120, validation_alias="CSPINE_PREPARE_SECONDS", description="hard limit of a task")
+    prepare_memory_bytes: int = Field(2 * 2**30, validation_alias="CSPINE_PREPARE_MEMORY_BYTES")
+    screen_seconds: int = Field(300, validation_alias="CSPINE_SCREEN_SECONDS", description="hard limit of a batch")
+    screen_batch: int = Field(16, validation_alias="CSPINE_SCREEN_BATCH", ge=1)
+    lease_seconds: float = Field(30.0, validation_alias="CSPINE_LEASE_SECONDS")
+    lease_renew_seconds: float = Field(10.0, validation_alias="CSPINE_LEASE_RENEW_SECONDS")
+    sweep_seconds: float = Field(15.0, validation_alias="CSPINE_SWEEP_SECONDS")
+    visibility_seconds: int = Field(900, validation_alias="CSPINE_VISIBILITY_SECONDS")
+    max_tries: int = Field(5, validation_alias="CSPINE_MAX_TRIES")
+    max_lone_attempts: int = Field(3, validation_alias="MAX_LONE_ATTEMPTS")
+    retry_first_seconds: float = Field(10.0, validation_alias="CSPINE_RETRY_FIRST_SECONDS")
+    retry_most_seconds: float = Field(600.0, validation_alias="CSPINE_RETRY_MOST_SECONDS")
+
+    # Triage
+    max_wait_hours: float = Field(24.0, validation_alias="CSPINE_MAX_WAIT_HOURS", description="0 turns overdue off")
+
+    # Web
+    host: str = Field("127.0.0.1", validation_alias="CSPINE_HOST")
+    port: int = Field(8000, validation_alias="CSPINE_PORT")
+    web_threads: int = Field(32, validation_alias="CSPINE_WEB_THREADS")
+    session_hours: float = Field(12.0, validation_alias="CSPINE_SESSION_HOURS")
+    signin_minutes: int = Field(15, validation_alias="CSPINE_SIGNIN_MINUTES")
+    stream_seconds: float = Field(30.0, validation_alias="CSPINE_STREAM_SECONDS", description="length of an event stream")
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy address of the database: the one given, else SQLite in `var`."""
+        if not self.database_url:
+            return f"sqlite+pysqlite:///{self.var.absolute() / 'cspine.db'}"
+        scheme, _, rest = self.database_url.partition("://")
+        return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} else self.database_url
+
+    @property
+    def blobs(self) -> str:
+        """The fsspec address of the blob store: the one given, else a folder in `var`."""
+        return self.blob_url or f"file://{self.var.absolute() / 'blobs'}"
+
+    @property
+    def embedded_broker(self) -> bool:
+        """Say whether `up` runs a Valkey of its own."""
+        return not self.redis_url
+
+    @cached_property
+    def key(self) -> str:
+        """The secret key: checked in production, else made once and kept in `var` with mode 0600.
+
+        Raises `Usage` in production where it is missing, short or a sample.
+        """
+        if self.env == "production":
+            if len(self.secret_key) < MIN_KEY_LENGTH or self.secret_key.lower() in SAMPLE_KEYS:
+                raise Usage(f"in production SECRET_KEY must have at least {MIN_KEY_LENGTH} characters of its own")
+            return self.secret_key
+        return self.secret_key or _kept_key(self.var / "secret_key")
+
+
+def _kept_key(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        with path.open("x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    return path.read_text()
