@@ -25,7 +25,10 @@ class Reason(StrEnum):
     TRUNCATED = "truncated", "The file ends before its picture does; send it again from the source."
     CORRUPT = "corrupt", "The file cannot be decoded; send it again from the source."
     UNSUPPORTED_TYPE = "unsupported_type", "This kind of file is not a radiograph that cspine reads."
-    NON_IMAGE_OBJECT = "non_image_object", "This object holds no picture (report, key object, directory); it is skipped."
+    NON_IMAGE_OBJECT = (
+        "non_image_object",
+        "This object holds no picture (report, key object, directory); it is skipped.",
+    )
     NO_PIXEL_DATA = "no_pixel_data", "The DICOM file holds no pixel data."
     MISSING_TRANSFER_SYNTAX = "missing_transfer_syntax", "The DICOM file does not say how its pixels are encoded."
     UNSUPPORTED_TRANSFER_SYNTAX = "unsupported_transfer_syntax", "The pixels are in an encoding that is not read here."
@@ -77,6 +80,7 @@ class Reason(StrEnum):
     BLOB_MISSING = "blob_missing", "The stored file is no longer there; send the study again."
     STORAGE_UNAVAILABLE = "storage_unavailable", "The blob store does not answer; it is tried again."
     STORAGE_FULL = "storage_full", "There is no room left to store the file; free some space and send it again."
+    BROKER_UNAVAILABLE = "broker_unavailable", "The message broker does not answer; work waits and is taken up later."
     DATABASE_UNAVAILABLE = "database_unavailable", "The database does not answer; it is tried again."
     NO_RELEASE = "no_release", "No model release is active; import and activate one."
     BROKEN_RELEASE = "broken_release", "The model release is damaged or incomplete; `cspine doctor` says which file."
@@ -89,6 +93,6 @@ class Reason(StrEnum):
 def sentence(code: str) -> str:
     """Return the sentence of a code; a code of another version is given back as it is."""
     try:
-        return Reason(code).sentence
+        return Reason(code).sentence  # type: ignore[call-arg]  # the enum's call by value
     except ValueError:
         return code

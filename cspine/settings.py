@@ -68,7 +68,9 @@ class Settings(BaseSettings):
     web_threads: int = Field(32, validation_alias="CSPINE_WEB_THREADS")
     session_hours: float = Field(12.0, validation_alias="CSPINE_SESSION_HOURS")
     signin_minutes: int = Field(15, validation_alias="CSPINE_SIGNIN_MINUTES")
-    stream_seconds: float = Field(30.0, validation_alias="CSPINE_STREAM_SECONDS", description="length of an event stream")
+    stream_seconds: float = Field(
+        30.0, validation_alias="CSPINE_STREAM_SECONDS", description="length of an event stream"
+    )
 
     @property
     def database(self) -> str:
@@ -104,8 +106,10 @@ class Settings(BaseSettings):
 def _kept_key(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        with path.open("x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(secrets.token_urlsafe(48))
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
     except FileExistsError:
-        path.chmod(stat.S_IRUSR | stat.S_IWUSR)
-    return path.read_text()
+        return path.read_text()
+    key = secrets.token_urlsafe(48)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key)
+    return key

@@ -1,0 +1,125 @@
+"""The bell: names of queues and tasks, and the sender of messages that carry one id and nothing else.
+
+SQL is the truth. Losing a message loses nothing, since the sweep rings again for what nobody holds.
+"""
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from cspine.errors import ServiceFault
+from cspine.reasons import Reason
+from cspine.settings import Settings
+from cspine.states import Lane, Stage
+
+TASKS = {Stage.PREPARE: "cspine.prepare", Stage.SCREEN: "cspine.screen"}
+SOCKET_NOTE = "broker.socket"  # in `var`: where the embedded broker listens
+SOCKET_TIMEOUT = 5.0
+
+
+def queue_name(stage: Stage, lane: str) -> str:
+    """Return the queue of a stage and a lane, such as `prepare.urgent`."""
+    return f"{stage}.{lane}"
+
+
+def queues_of(stage: Stage) -> list[str]:
+    """Return the queues of a stage, the most urgent first."""
+    return [queue_name(stage, lane) for lane in Lane]
+
+
+def broker_url(settings: Settings) -> str:
+    """Return Celery's address of the broker; raises `ServiceFault` where the embedded one does not run."""
+    if settings.redis_url:
+        return settings.redis_url
+    return f"redis+socket://{_socket(settings)}"
+
+
+def connect(settings: Settings) -> Redis:
+    """Return a client of the broker's Redis, not yet connected."""
+    options: dict[str, Any] = {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": SOCKET_TIMEOUT}
+    if settings.redis_url:
+        return Redis.from_url(settings.redis_url, **options)
+    return Redis(unix_socket_path=str(_socket(settings)), **options)
+
+
+def _socket(settings: Settings) -> Path:
+    try:
+        return Path((settings.var / SOCKET_NOTE).read_text().strip())
+    except FileNotFoundError as error:
+        raise ServiceFault("the embedded broker does not run", Reason.BROKER_UNAVAILABLE) from error
+
+
+def configure(app: Celery, settings: Settings) -> None:
+    """Give a Celery application the wire format and the timeouts that sender and worker share."""
+    transport = {
+        "visibility_timeout": settings.visibility_seconds,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 30,
+        "socket_connect_timeout": SOCKET_TIMEOUT,
+        "queue_order_strategy": "priority",  # urgent before normal before overnight
+    }
+    app.conf.update(
+        broker_transport_options=transport,
+        visibility_timeout=settings.visibility_seconds,
+        accept_content=["json"],
+        task_serializer="json",
+        result_serializer="json",
+        task_ignore_result=True,
+        result_backend=None,
+        task_publish_retry=False,
+        broker_connection_timeout=SOCKET_TIMEOUT,
+        task_default_queue=queue_name(Stage.PREPARE, Lane.NORMAL),
+        timezone="UTC",
+        enable_utc=True,
+    )
+
+
+class Bell:
+    """The sender; one object of a process, connecting at its first use."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Keep the settings; nothing is opened."""
+        self._settings = settings
+
+    @cached_property
+    def _app(self) -> Celery:
+        app = Celery("cspine", broker=broker_url(self._settings), set_as_current=False)
+        configure(app, self._settings)
+        return app
+
+    def ring(self, stage: Stage, lane: str, screening_ids: Iterable[int]) -> None:
+        """Send one message for each screening.
+
+        Raises `ServiceFault` (broker_unavailable) where the broker does not take them; the sweep rings later.
+        """
+        try:
+            with self._app.producer_or_acquire() as producer:
+                for screening_id in screening_ids:
+                    self._app.send_task(TASKS[stage], args=[screening_id], queue=queue_name(stage, lane),
+                                        producer=producer, retry=False)  # fmt: skip
+        except (OperationalError, RedisError, OSError) as error:
+            self.__dict__.pop("_app", None)  # the embedded broker may come back at another address
+            raise ServiceFault(type(error).__name__, Reason.BROKER_UNAVAILABLE) from error
+
+    def depth(self, stage: Stage) -> int:
+        """Count the messages of a stage that no worker has taken yet; raises `ServiceFault`."""
+        try:
+            with connect(self._settings) as client:
+                return sum(int(client.llen(name)) for name in queues_of(stage))
+        except (RedisError, OSError) as error:
+            raise ServiceFault(type(error).__name__, Reason.BROKER_UNAVAILABLE) from error
+
+    def alive(self) -> bool:
+        """Say whether the broker answers."""
+        try:
+            with connect(self._settings) as client:
+                return bool(client.ping())
+        except (RedisError, OSError, ServiceFault):
+            return False

@@ -1,0 +1,12 @@
+"""Every table of the database; `records` has the queries."""
+
+from cspine.tables.base import Table, new_id
+from cspine.tables.intake import Batch, ReceivedFile
+from cspine.tables.people import Audit, Heartbeat, Review, Token, User
+from cspine.tables.screening import Attempt, Claim, Release, Result, Screening
+from cspine.tables.study import Image, Study
+
+__all__ = [
+    "Attempt", "Audit", "Batch", "Claim", "Heartbeat", "Image", "ReceivedFile", "Release", "Result", "Review",
+    "Screening", "Study", "Table", "Token", "User", "new_id",
+]  # fmt: skip
