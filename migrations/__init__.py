@@ -1,0 +1,1 @@
+"""Alembic migrations of the database; a version imports nothing of ours."""

@@ -1,0 +1,86 @@
+"""What every test may ask for: settings in a folder of its own, a migrated database, blobs, a real broker.
+
+DATABASE_URL and REDIS_URL, where given, are used as they are: .ci/run runs the tests marked `services` once more
+against PostgreSQL and Redis. A test gets a PostgreSQL schema, or an SQLite file, of its own.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from cspine import migrate
+from cspine.blobs import BlobStore
+from cspine.database import Database
+from cspine.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+GIVEN_DATABASE = os.environ.pop("DATABASE_URL", "")
+GIVEN_REDIS = os.environ.pop("REDIS_URL", "")
+
+
+def needs_shared(path: str) -> Path:
+    """Return a path of the shared folder, or skip the test with the reason."""
+    if not (SHARED / path).exists():
+        pytest.skip(f"../shared/{path} is not here")
+    return SHARED / path
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Migrate one SQLite database, which tests copy."""
+    path = tmp_path_factory.mktemp("template") / "cspine.db"
+    database = Database(f"sqlite+pysqlite:///{path}")
+    migrate.upgrade(database)
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.dispose()
+    return path
+
+
+@pytest.fixture
+def database_url(tmp_path: Path, template: Path) -> Iterator[str]:
+    """Give the address of a migrated, empty database of the test's own."""
+    if not GIVEN_DATABASE:
+        path = tmp_path / "cspine.db"
+        path.write_bytes(template.read_bytes())
+        yield f"sqlite+pysqlite:///{path}"
+        return
+    url = make_url(Settings(database_url=GIVEN_DATABASE).database)
+    admin = create_engine(url, isolation_level="AUTOCOMMIT")
+    schema = f"test_{secrets.token_hex(6)}"
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE SCHEMA {schema}"))
+    own = url.update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(hide_password=False)
+    database = Database(own)
+    migrate.upgrade(database)
+    database.dispose()
+    yield own
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+    admin.dispose()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    """Give settings whose `var` is the test's own; there is no broker until `broker` is asked for."""
+    return Settings(var=tmp_path / "var", database_url=database_url, redis_url=GIVEN_REDIS, secret_key="t" * 40)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """Give the test's database."""
+    database = Database.of(settings)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def blobs(settings: Settings) -> BlobStore:
+    """Give the test's blob store."""
+    return BlobStore(settings.blobs)
