@@ -1,0 +1,167 @@
+"""Studies: keeping the triage list's columns true, one study in full, marking as read."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from cspine import triage
+from cspine.database import now
+from cspine.states import Disposition, State
+from cspine.tables import (
+    Attempt,
+    Batch,
+    Image,
+    ReceivedFile,
+    Release,
+    Result,
+    Review,
+    Screening,
+    Study,
+    User,
+)
+
+LAST = 2**31  # an image without a series or instance number stands after those that have one
+
+
+@dataclass(frozen=True)
+class ImageDetail:
+    """An image and what the shown screening's release says of it."""
+
+    image: Image
+    result: Result | None
+
+
+@dataclass(frozen=True)
+class Detail:
+    """Everything that the study page shows."""
+
+    study: Study
+    batch: Batch
+    screening: Screening | None
+    release: Release | None
+    images: Sequence[ImageDetail]
+    files: Sequence[ReceivedFile]
+    attempts: Sequence[Attempt]
+
+
+def refresh(session: Session, *study_ids: str) -> None:
+    """Recompute what the triage list shows of these studies; called in the transaction that changed them."""
+    session.flush()
+    ids = list(dict.fromkeys(study_ids))
+    screenings = {
+        row.study_id: row
+        for row in session.scalars(select(Screening).where(Screening.study_id.in_(ids), Screening.shadow.is_(False)))
+    }
+    files = defaultdict(list)
+    for file in session.scalars(select(ReceivedFile).where(ReceivedFile.study_id.in_(ids)).order_by(ReceivedFile.id)):
+        files[file.study_id].append(file)
+    answers = defaultdict(list)
+    for image, result in _images(session, ids):
+        answers[image.study_id].append(_answer(image, result))
+    for study_id in ids:
+        screening = screenings.get(study_id)
+        verdict = triage.judge(
+            triage.StudyFacts(
+                state=State(screening.state) if screening else State.FAILED,
+                reason=screening.reason if screening else None,
+                images=answers[study_id],
+                rejected_files=sum(file.disposition == Disposition.REJECTED for file in files[study_id]),
+                flags=tuple(dict.fromkeys(flag for file in files[study_id] for flag in file.flags)),
+            )
+        )
+        session.execute(
+            update(Study)
+            .where(Study.id == study_id)
+            .values(
+                bucket=verdict.bucket.value, reason=verdict.reason[:400], label=verdict.label, urgency=verdict.urgency,
+                probabilities=dict(verdict.probabilities) if verdict.probabilities is not None else None,
+                flags=list(verdict.flags), thumbnail_key=verdict.thumbnail_key, image_count=len(answers[study_id]),
+            )
+        )  # fmt: skip
+
+
+def detail(session: Session, study_id: str) -> Detail | None:
+    """Return a study in full, or null where there is none of this id."""
+    study = session.get(Study, study_id)
+    if study is None:
+        return None
+    screening = session.scalars(
+        select(Screening).where(Screening.study_id == study_id, Screening.shadow.is_(False))
+    ).one_or_none()
+    images = [ImageDetail(image, result) for image, result in _images(session, [study_id])]
+    images.sort(key=lambda one: image_order(one.image))
+    files = session.scalars(
+        select(ReceivedFile).where(ReceivedFile.study_id == study_id).order_by(ReceivedFile.id)
+    ).all()
+    attempts = session.scalars(
+        select(Attempt).where(Attempt.screening_id == (screening.id if screening else None)).order_by(Attempt.id)
+    ).all()
+    return Detail(
+        study=study,
+        batch=session.get_one(Batch, study.batch_id),
+        screening=screening,
+        release=session.get(Release, screening.release_id) if screening and screening.release_id else None,
+        images=images,
+        files=files,
+        attempts=attempts,
+    )
+
+
+def image_order(image: Image) -> tuple[int, int, int]:
+    """Return the key by which the images of a study are sorted: series, instance, frame."""
+    series = LAST if image.series_number is None else image.series_number
+    instance = LAST if image.instance_number is None else image.instance_number
+    return series, instance, image.frame
+
+
+def mark(session: Session, study_id: str, user: User, action: str, note: str | None = None) -> bool:
+    """Mark a study as `read` or `unread`, with a review row; false where it already stood so (or does not exist)."""
+    moment = now(session)
+    read = action == "read"
+    changed = session.execute(
+        update(Study)
+        .where(Study.id == study_id, Study.read_at.is_(None) if read else Study.read_at.is_not(None))
+        .values(read_at=moment if read else None, read_by=user.name if read else None)
+        .returning(Study.id)
+    ).all()
+    if changed:
+        session.add(Review(study_id=study_id, user_id=user.id, action=action, note=note, created_at=moment))
+    return bool(changed)
+
+
+def _images(session: Session, study_ids: Sequence[str]) -> list[tuple[Image, Result | None]]:
+    """Return the images of some studies, each with the latest result that is not a replay's."""
+    latest = (
+        select(func.max(Result.id).label("id"), Result.image_id)
+        .join(Attempt, Attempt.id == Result.attempt_id)
+        .join(Screening, Screening.id == Attempt.screening_id)
+        .where(Screening.study_id.in_(study_ids), Screening.shadow.is_(False))
+        .group_by(Result.image_id)
+        .subquery()
+    )
+    query = (
+        select(Image, Result)
+        .outerjoin(latest, latest.c.image_id == Image.id)
+        .outerjoin(Result, Result.id == latest.c.id)
+        .where(Image.study_id.in_(study_ids))
+        .order_by(Image.id)
+    )
+    return [(image, result) for image, result in session.execute(query).tuples()]
+
+
+def _answer(image: Image, result: Result | None) -> triage.ImageAnswer:
+    flags = tuple(dict.fromkeys([*image.flags, *(result.flags if result else [])]))
+    if result is None:
+        return triage.ImageAnswer(order=image_order(image), flags=flags, thumbnail_key=image.thumbnail_key)
+    return triage.ImageAnswer(
+        order=image_order(image),
+        flags=flags,
+        label=result.label,
+        probabilities=result.probabilities,
+        urgency=result.urgency,
+        flagged=result.flagged,
+        thumbnail_key=image.thumbnail_key,
+    )
