@@ -77,7 +77,6 @@ def judge(facts: StudyFacts) -> Verdict:
     flags = _flags(facts, images)
     missing = _what_is_missing(facts, images)
     thumbnail = (best or images[0]).thumbnail_key if images else None
-    answer = (best.label, best.urgency, dict(best.probabilities)) if best else (None, 0.0, None)
     if any(image.flagged for image in counting) and best is not None:
         bucket, words = Bucket.POSITIVE, _positive(counting, best)
         reason = f"{words}; {missing}" if missing else words
@@ -85,7 +84,10 @@ def judge(facts: StudyFacts) -> Verdict:
         bucket, reason = Bucket.NOT_ANALYSED, missing
     else:
         bucket, reason = Bucket.NORMAL, "nothing flagged"
-    return Verdict(bucket, reason[:1].upper() + reason[1:], *answer, flags, thumbnail)
+    reason = reason[:1].upper() + reason[1:]
+    if best is None:
+        return Verdict(bucket, reason, flags=flags, thumbnail_key=thumbnail)
+    return Verdict(bucket, reason, best.label, best.urgency, dict(best.probabilities), flags, thumbnail)
 
 
 def overdue_since(now: datetime, max_wait_hours: float) -> datetime | None:

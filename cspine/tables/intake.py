@@ -42,7 +42,7 @@ class ReceivedFile(Table):
     study_id: Mapped[str | None] = mapped_column(ForeignKey("study.id"))
     name: Mapped[str] = mapped_column(String(1000))  # as sent, cleaned for display; never part of a path of ours
     kind: Mapped[str | None] = mapped_column(String(10))  # dicom, png, jpeg, tiff, bmp, webp, zip, other
-    sha256: Mapped[str] = mapped_column(String(64))
+    sha256: Mapped[str | None] = mapped_column(String(64))  # null where it was refused before its end
     size: Mapped[int] = mapped_column(BigId)
     blob_key: Mapped[str | None] = mapped_column(String(80))  # null where the bytes were not kept
     original: Mapped[bool]

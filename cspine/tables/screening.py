@@ -13,6 +13,9 @@ class Release(Table):
     """A model release that was imported; its files lie in the blob store under its identity."""
 
     __tablename__ = "release"
+    __table_args__ = (
+        Index("uq_release_active", "active", unique=True, sqlite_where=text("active"), postgresql_where=text("active")),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     identity: Mapped[str] = mapped_column(String(64), unique=True)  # SHA-256 of its SHA256SUMS

@@ -76,6 +76,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_release")),
         sa.UniqueConstraint("identity", name=op.f("uq_release_identity")),
     )
+    op.create_index(
+        "uq_release_active",
+        "release",
+        ["active"],
+        unique=True,
+        sqlite_where=sa.text("active"),
+        postgresql_where=sa.text("active"),
+    )
     op.create_table(
         "user",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -144,7 +152,7 @@ def upgrade() -> None:
         sa.Column("study_id", sa.String(length=22), nullable=True),
         sa.Column("name", sa.String(length=1000), nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=True),
-        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=True),
         sa.Column("size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("blob_key", sa.String(length=80), nullable=True),
         sa.Column("original", sa.Boolean(), nullable=False),
@@ -348,6 +356,9 @@ def downgrade() -> None:
     op.drop_index("ix_study_archive", table_name="study")
     op.drop_table("study")
     op.drop_table("user")
+    op.drop_index(
+        "uq_release_active", table_name="release", sqlite_where=sa.text("active"), postgresql_where=sa.text("active")
+    )
     op.drop_table("release")
     op.drop_table("heartbeat")
     op.drop_index("ix_claim_open", table_name="claim")

@@ -1,0 +1,143 @@
+"""Batches: made by name, counted as a ledger, listed with their progress."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from cspine.database import now
+from cspine.ledger import BUCKETS, Ledger, bucket_of
+from cspine.tables import Batch, Image, ReceivedFile, Screening
+
+SHOWN = and_(Screening.study_id == ReceivedFile.study_id, Screening.shadow.is_(False))
+
+
+@dataclass(frozen=True)
+class BatchRow:
+    """A batch in the list of batches."""
+
+    batch: Batch
+    ledger: Ledger
+
+
+def get_or_create(session: Session, name: str, lane: str, by: str | None = None) -> Batch:
+    """Return the batch of this name, made now where there is none; an existing one keeps its lane."""
+    known = by_name(session, name)
+    if known is not None:
+        return known
+    batch = Batch(name=name, lane=lane, created_at=now(session), created_by=by)
+    try:
+        with session.begin_nested():
+            session.add(batch)
+    except IntegrityError:
+        return session.scalars(select(Batch).where(Batch.name == name)).one()
+    return batch
+
+
+def by_name(session: Session, name: str) -> Batch | None:
+    """Return the batch of this name, or null."""
+    return session.scalars(select(Batch).where(Batch.name == name)).one_or_none()
+
+
+def ledgers(session: Session, batches: Sequence[Batch]) -> dict[str, Ledger]:
+    """Count the ledgers of some batches, by the batch's id."""
+    ids = [batch.id for batch in batches]
+    counts: dict[str, dict[str, int]] = {batch_id: {} for batch_id in ids}
+    query = (
+        select(ReceivedFile.batch_id, ReceivedFile.disposition, Screening.state, func.count())
+        .outerjoin(Screening, SHOWN)
+        .where(ReceivedFile.batch_id.in_(ids))
+        .group_by(ReceivedFile.batch_id, ReceivedFile.disposition, Screening.state)
+    )
+    for batch_id, disposition, state, count in session.execute(query).tuples():
+        own = counts[batch_id]
+        bucket = bucket_of(disposition, state)
+        own["received"] = own.get("received", 0) + count
+        if bucket in BUCKETS:
+            own[bucket] = own.get(bucket, 0) + count
+    studies = dict(
+        session.execute(
+            select(ReceivedFile.batch_id, func.count(ReceivedFile.study_id.distinct()))
+            .where(ReceivedFile.batch_id.in_(ids))
+            .group_by(ReceivedFile.batch_id)
+        )
+        .tuples()
+        .all()
+    )
+    images = dict(
+        session.execute(
+            select(ReceivedFile.batch_id, func.count())
+            .join(Image, Image.file_id == ReceivedFile.id)
+            .where(ReceivedFile.batch_id.in_(ids))
+            .group_by(ReceivedFile.batch_id)
+        )
+        .tuples()
+        .all()
+    )
+    return {
+        batch.id: Ledger(batch.name, **counts[batch.id], studies=studies.get(batch.id, 0), images=images.get(batch.id, 0))
+        for batch in batches
+    }  # fmt: skip
+
+
+def ledger(session: Session, batch: Batch) -> Ledger:
+    """Count the ledger of one batch."""
+    return ledgers(session, [batch])[batch.id]
+
+
+def files(session: Session, batch: Batch, after: int = 0, limit: int | None = None) -> Iterator[dict[str, Any]]:
+    """Give every file of a batch with its bucket, in the order of receipt, from the one after `after` on."""
+    query = (
+        select(ReceivedFile, Screening.state, Screening.reason)
+        .outerjoin(Screening, SHOWN)
+        .where(ReceivedFile.batch_id == batch.id, ReceivedFile.id > after)
+        .order_by(ReceivedFile.id)
+        .limit(limit)
+    )
+    for file, state, reason in session.execute(query).tuples():
+        bucket = bucket_of(file.disposition, state)
+        of_study = reason if bucket in {"failed", "quarantined", "cancelled", "waiting"} else None
+        yield {
+            "file": file.name,
+            "bucket": bucket,
+            "reason": file.reason or of_study,
+            "flags": file.flags,
+            "study": file.study_id,
+            "id": file.id,
+        }
+
+
+def listing(session: Session, before: datetime | None = None, limit: int = 50) -> list[BatchRow]:
+    """Return the batches, the newest first, with their ledgers; those made before a time for the next page."""
+    query = select(Batch).order_by(Batch.created_at.desc()).limit(limit)
+    if before is not None:
+        query = query.where(Batch.created_at < before)
+    batches = session.scalars(query).all()
+    counted = ledgers(session, batches)
+    return [BatchRow(batch, counted[batch.id]) for batch in batches]
+
+
+def note_unreadable(session: Session, batch_id: str, change: int) -> None:
+    """Count a rejected file that belongs to no study; one more puts the batch's row back on the unread list."""
+    values: dict[str, Any] = {"unreadable_files": Batch.unreadable_files + change}
+    if change > 0:
+        values |= {
+            "unreadable_since": func.coalesce(Batch.unreadable_since, now(session), type_=Batch.unreadable_since.type),
+            "unreadable_read_at": None,
+        }
+    session.execute(update(Batch).where(Batch.id == batch_id).values(**values))
+
+
+def mark_unreadable_read(session: Session, batch_id: str) -> bool:
+    """Take the row of unreadable files off the unread list; false where it was not on it."""
+    query = (
+        update(Batch)
+        .where(Batch.id == batch_id, Batch.unreadable_files > 0, Batch.unreadable_read_at.is_(None))
+        .values(unreadable_read_at=now(session))
+        .returning(Batch.id)
+    )
+    return session.execute(query).first() is not None
