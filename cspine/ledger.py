@@ -39,7 +39,8 @@ class Ledger:
     @property
     def balanced(self) -> bool:
         """Say whether the buckets add up to what was received."""
-        return self.received == sum(getattr(self, bucket) for bucket in BUCKETS)
+        total: int = sum(getattr(self, bucket) for bucket in BUCKETS)
+        return self.received == total
 
     @property
     def troubled(self) -> bool:

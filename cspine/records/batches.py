@@ -79,9 +79,9 @@ def ledgers(session: Session, batches: Sequence[Batch]) -> dict[str, Ledger]:
         .all()
     )
     return {
-        batch.id: Ledger(batch.name, **counts[batch.id], studies=studies.get(batch.id, 0), images=images.get(batch.id, 0))
-        for batch in batches
-    }  # fmt: skip
+        one.id: Ledger(one.name, **counts[one.id], studies=studies.get(one.id, 0), images=images.get(one.id, 0))
+        for one in batches
+    }
 
 
 def ledger(session: Session, batch: Batch) -> Ledger:

@@ -1,0 +1,119 @@
+"""Screenings: sending a study to work, by a new file, by a retry, or out of work by a person."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from cspine.database import now
+from cspine.states import HELD, Disposition, Lane, Outcome, Stage, State, sources
+from cspine.tables import Attempt, ReceivedFile, Screening, Study, new_id
+
+FRESH: dict[str, Any] = {
+    "claim_id": None, "release_id": None, "tries": 0, "lone_attempts": 0, "next_try_at": None, "cpu_only": False,
+    "group_id": None, "reason": None, "error_kind": None, "fingerprint": None, "stage": Stage.PREPARE.value,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A message to send once the transaction is committed."""
+
+    stage: Stage
+    lane: str
+    screening_id: int
+
+
+def shown(session: Session, study_id: str) -> Screening | None:
+    """Return the screening of a study that ledger and triage look at."""
+    query = select(Screening).where(Screening.study_id == study_id, Screening.shadow.is_(False))
+    return session.scalars(query).one_or_none()
+
+
+def begin(session: Session, study: Study, lane: str) -> Ring:
+    """Send a study to work because of a new file, whatever state it is in.
+
+    A running attempt is superseded: its claim no longer holds the row, so that its late write finds nothing.
+    """
+    screening = shown(session, study.id)
+    moment = now(session)
+    if screening is None:
+        screening = Screening(study_id=study.id, state=State.RECEIVED, lane=lane, created_at=moment, changed_at=moment)
+        session.add(screening)
+        session.flush()
+        return Ring(Stage.PREPARE, lane, screening.id)
+    lane = min(lane, screening.lane, key=list(Lane).index)
+    quarantined = screening.state == State.QUARANTINED
+    if screening.state in HELD:
+        end_attempt(session, screening.id, Outcome.SUPERSEDED)
+    values = FRESH | {"state": State.RECEIVED, "changed_at": moment, "lane": lane}
+    values["group_id"] = new_id() if quarantined else None
+    session.execute(update(Screening).where(Screening.id == screening.id).values(**values))
+    session.execute(update(Study).where(Study.id == study.id).values(read_at=None, read_by=None, lane=lane))
+    session.expire(study)
+    return Ring(Stage.PREPARE, lane, screening.id)
+
+
+def restart(session: Session, screening_id: int) -> Ring | None:
+    """Take a failed, quarantined or cancelled screening back to work; null where it is in none of these states.
+
+    The study's rejected files are decoded anew. A quarantined study runs alone from the start, with a fresh count.
+    """
+    screening = session.get_one(Screening, screening_id)
+    was = screening.state
+    values = FRESH | {"state": State.RECEIVED, "changed_at": now(session)}
+    values["group_id"] = new_id() if was == State.QUARANTINED else None
+    query = (
+        update(Screening)
+        .where(Screening.id == screening_id, Screening.state == was, Screening.state.in_(_retriable()))
+        .values(**values)
+        .returning(Screening.lane, Screening.study_id)
+    )
+    row = session.execute(query).first()
+    if row is None:
+        return None
+    decode_again(session, row.study_id)
+    return Ring(Stage.PREPARE, row.lane, screening_id)
+
+
+def decode_again(session: Session, study_id: str) -> None:
+    """Put a study's rejected files back, so that the next attempt decodes them anew."""
+    session.execute(
+        update(ReceivedFile)
+        .where(
+            ReceivedFile.study_id == study_id,
+            ReceivedFile.disposition == Disposition.REJECTED,
+            ReceivedFile.blob_key.is_not(None),
+        )
+        .values(disposition=Disposition.ACCEPTED, reason=None, decoded=False)
+    )
+
+
+def cancel(session: Session, screening_ids: Sequence[int], reason: str) -> list[str]:
+    """Take screenings out of work by a person's wish, from any state but `done`; return the studies changed."""
+    held = session.scalars(select(Screening.id).where(Screening.id.in_(screening_ids), Screening.state.in_(HELD))).all()
+    for screening_id in held:
+        end_attempt(session, screening_id, Outcome.SUPERSEDED)
+    query = (
+        update(Screening)
+        .where(Screening.id.in_(screening_ids), Screening.state.in_(sources(State.CANCELLED)))
+        .values(state=State.CANCELLED, claim_id=None, group_id=None, next_try_at=None, changed_at=now(session),
+                reason=reason, error_kind=None, fingerprint=None)
+        .returning(Screening.study_id)
+    )  # fmt: skip
+    return list(session.scalars(query))
+
+
+def end_attempt(session: Session, screening_id: int, outcome: Outcome) -> None:
+    """End the running attempt of a screening."""
+    session.execute(
+        update(Attempt)
+        .where(Attempt.screening_id == screening_id, Attempt.ended_at.is_(None))
+        .values(outcome=outcome.value, ended_at=now(session))
+    )
+
+
+def _retriable() -> frozenset[State]:
+    return sources(State.RECEIVED) & frozenset({State.FAILED, State.QUARANTINED, State.CANCELLED})
