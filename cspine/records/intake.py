@@ -150,7 +150,7 @@ def _row(session: Session, batch: Batch, name: str, outcome: Header | Refusal, *
     taken = isinstance(outcome, Header)
     return ReceivedFile(
         batch_id=batch.id, name=clean(name), kind=outcome.kind, sha256=sha256, size=size, original=original,
-        disposition=Disposition.ACCEPTED if taken else outcome.disposition,  # type: ignore[union-attr]
+        disposition=Disposition.ACCEPTED if taken else outcome.disposition,
         reason=None if isinstance(outcome, Header) else outcome.reason,
         flags=list(outcome.flags) if isinstance(outcome, Header) else [], received_at=now(session),
     )  # fmt: skip

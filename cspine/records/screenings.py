@@ -44,7 +44,7 @@ def begin(session: Session, study: Study, lane: str) -> Ring:
         session.add(screening)
         session.flush()
         return Ring(Stage.PREPARE, lane, screening.id)
-    lane = min(lane, screening.lane, key=list(Lane).index)
+    lane = min(Lane(lane), Lane(screening.lane), key=list(Lane).index).value
     quarantined = screening.state == State.QUARANTINED
     if screening.state in HELD:
         end_attempt(session, screening.id, Outcome.SUPERSEDED)

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from cspine.errors import Usage
@@ -135,7 +135,7 @@ def _segments(settings: Settings, now: datetime, *, unread: bool) -> list[Segmen
 
 def _segment(session: Session, segment: Segment, key: "_Key | None", limit: int, *,
              unread: bool) -> list[Study | Batch]:  # fmt: skip
-    query: Select[tuple[Study]] = select(Study).where(segment.where).limit(limit)
+    query = select(Study).where(segment.where).limit(limit)
     if segment.oldest_first:
         query = query.order_by(Study.received_at, Study.id)
     else:
@@ -145,9 +145,9 @@ def _segment(session: Session, segment: Segment, key: "_Key | None", limit: int,
                     and_(Study.received_at == key.received_at, Study.id > key.id))  # fmt: skip
         less = or_(Study.urgency < key.urgency, and_(Study.urgency == key.urgency, later))
         query = query.where(later if segment.oldest_first else less)
-    studies = session.scalars(query).all()
+    studies: list[Study | Batch] = list(session.scalars(query))
     if segment.bucket is not Bucket.NOT_ANALYSED:
-        return list(studies)
+        return studies
     loose = select(Batch).where(_unreadable(unread)).order_by(Batch.unreadable_since, Batch.id).limit(limit)
     if key is not None:
         loose = loose.where(or_(Batch.unreadable_since > key.received_at,
