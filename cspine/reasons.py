@@ -21,6 +21,7 @@ class Reason(StrEnum):
 
     # What can be wrong with a file
     EMPTY_FILE = "empty_file", "The file has no bytes; send it again."
+    UNREADABLE = "unreadable", "The file cannot be opened; check its permissions."
     TOO_LARGE = "too_large", "The file is larger than this installation accepts; raise the limit or send less."
     TRUNCATED = "truncated", "The file ends before its picture does; send it again from the source."
     CORRUPT = "corrupt", "The file cannot be decoded; send it again from the source."

@@ -90,6 +90,11 @@ class Settings(BaseSettings):
         """Say whether `up` runs a Valkey of its own."""
         return not self.redis_url
 
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables by which a child process gets these very settings."""
+        fields = type(self).model_fields
+        return {str(field.validation_alias): str(getattr(self, name)) for name, field in fields.items()}
+
     @cached_property
     def key(self) -> str:
         """The secret key: checked in production, else made once and kept in `var` with mode 0600.

@@ -58,10 +58,11 @@ class Intake:
     def receive_path(self, path: Path, name: str) -> list[Receipt]:
         """Take one file of a folder."""
         try:
-            with path.open("rb") as file:
-                return self.receive(file, name)
-        except PermissionError:
-            return [self._refuse_unread(name, Refused("no permission to read", Reason.CORRUPT))]
+            file = path.open("rb")
+        except OSError:
+            return [self._refuse_unread(name, Refused("cannot be opened", Reason.UNREADABLE))]
+        with file:
+            return self.receive(file, name)
 
     def finish(self) -> bool:
         """Ring for everything that is still pending; false where the broker is down and the sweep will ring later."""

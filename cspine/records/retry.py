@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from cspine.database import now
 from cspine.reasons import Reason
 from cspine.records import screenings, studies
-from cspine.records.failures import GIVEN_UP
 from cspine.records.audit import audit
+from cspine.records.failures import GIVEN_UP
 from cspine.records.screenings import Ring
 from cspine.states import RETRIABLE, Disposition, Stage
 from cspine.tables import Batch, ReceivedFile, Screening

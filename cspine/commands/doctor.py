@@ -1,0 +1,73 @@
+"""`cspine doctor`: what is wrong with this installation, in words."""
+
+from collections.abc import Iterator
+
+import click
+
+from cspine import migrate, release_store
+from cspine.blobs import BlobStore
+from cspine.commands.service import Service
+from cspine.database import Database
+from cspine.errors import CspineError
+from cspine.queue import Bell
+from cspine.records import heartbeats, releases
+from cspine.settings import Settings
+
+Finding = tuple[bool, str, str]
+
+
+@click.command()
+def doctor() -> int:
+    """Check database, broker, blob store, release and workers; exit 3 where something is missing."""
+    settings = Settings()
+    installation = Service(settings, Database.of(settings), BlobStore(settings.blobs), Bell(settings))
+    findings = list(examine(installation))
+    for good, name, words in findings:
+        click.echo(f"{'ok  ' if good else 'BAD '} {name}: {words}")
+    return 0 if all(good for good, _, _ in findings) else 3
+
+
+def examine(installation: Service) -> Iterator[Finding]:
+    """Give a finding for each part: whether it is good, its name, and words for a person."""
+    settings = installation.settings
+    try:
+        newest = migrate.current(installation.database)
+        yield newest, "database", "answers, newest schema" if newest else "old schema: run `cspine migrate`"
+        if not newest:
+            return
+    except Exception as error:  # noqa: BLE001  # whatever a driver raises here is the finding
+        yield False, "database", type(error).__name__
+        return
+    alive = installation.bell.alive()
+    yield alive, "broker", "answers" if alive else "does not answer: is `cspine up` running?"
+    yield _blobs(installation)
+    yield _release(installation)
+    with installation.database.read() as session:
+        for kind in ("sweep", "prepare", "screen"):
+            living = heartbeats.alive(session, kind)
+            yield living, kind, "alive" if living else "no process is alive: is `cspine up` running?"
+        fault = heartbeats.fault(session)
+    if fault is not None:
+        yield False, fault.worker, f"{fault.reason.value}: {fault.detail}"
+    yield settings.env == "production" or not settings.secure_cookies, "environment", settings.env
+
+
+def _blobs(installation: Service) -> Finding:
+    try:
+        key = installation.blobs.put_bytes(b"doctor")
+        installation.blobs.delete(key)
+    except CspineError as error:
+        return False, "blob store", f"{error.reason.value}: {error.reason.sentence}"
+    return True, "blob store", "takes and gives back"
+
+
+def _release(installation: Service) -> Finding:
+    with installation.database.read() as session:
+        row = releases.active(session)
+    if row is None:
+        return False, "release", "none is active: `cspine release import` and `activate`"
+    try:
+        release_store.fetch(installation.blobs, row.identity, installation.settings.var / "cache")
+    except CspineError as error:
+        return False, "release", f"{row.name} {row.version}: {error.detail} ({error.reason.value})"
+    return True, "release", f"{row.name} {row.version} ({row.identity[:12]}), sound"
