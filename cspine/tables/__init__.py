@@ -5,8 +5,9 @@ from cspine.tables.intake import Batch, ReceivedFile
 from cspine.tables.people import Audit, Heartbeat, Review, Token, User
 from cspine.tables.screening import Attempt, Claim, Release, Result, Screening
 from cspine.tables.study import Image, Study
+from cspine.tables.submission import Submission
 
 __all__ = [
     "Attempt", "Audit", "Batch", "Claim", "Heartbeat", "Image", "ReceivedFile", "Release", "Result", "Review",
-    "Screening", "Study", "Table", "Token", "User", "new_id",
+    "Screening", "Study", "Submission", "Table", "Token", "User", "new_id",
 ]  # fmt: skip
