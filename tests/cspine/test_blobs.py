@@ -1,0 +1,67 @@
+"""The blob store: complete or not there, hashed on the way, and never a path from outside."""
+
+import hashlib
+import io
+import resource
+from pathlib import Path
+
+import pytest
+
+from cspine.blobs import BlobStore
+from cspine.errors import Permanent, Refused, ServiceFault
+from cspine.reasons import Reason
+
+pytestmark = pytest.mark.services
+
+
+def test_a_blob_comes_back_as_it_was(blobs: BlobStore) -> None:
+    data = b"radiograph" * 300_000
+    stored = blobs.put(io.BytesIO(data))
+    assert (stored.sha256, stored.size) == (hashlib.sha256(data).hexdigest(), len(data))
+    assert blobs.get(stored.key) == data
+    with blobs.open(stored.key) as file:
+        file.seek(10)
+        assert file.read(10) == b"radiograph"
+    assert list(blobs.keys()) == [stored.key]
+    blobs.delete(stored.key)
+    blobs.delete(stored.key)
+    assert not blobs.exists(stored.key)
+
+
+def test_too_large_leaves_nothing_behind(blobs: BlobStore, settings: object, tmp_path: Path) -> None:
+    with pytest.raises(Refused) as refused:
+        blobs.put(io.BytesIO(b"x" * 101), limit=100)
+    assert refused.value.reason is Reason.TOO_LARGE
+    assert not [path for path in (tmp_path / "var").rglob("*") if path.is_file()]
+
+
+def test_a_missing_blob_is_permanent(blobs: BlobStore) -> None:
+    with pytest.raises(Permanent) as missing, blobs.open("aa/gone"):
+        pass
+    assert missing.value.reason is Reason.BLOB_MISSING
+
+
+@pytest.mark.parametrize("key", ["../x", "/etc/passwd", "a/../../b", "a\\b"])
+def test_a_key_from_outside_is_refused(blobs: BlobStore, key: str) -> None:
+    with pytest.raises(ValueError, match="not a key"), blobs.open(key):
+        pass
+
+
+def test_a_full_disk_is_a_fault_of_the_service(blobs: BlobStore, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(ServiceFault) as fault:
+            blobs.put(io.BytesIO(b"x" * 100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert fault.value.reason is Reason.STORAGE_FULL
+    assert not [path for path in (tmp_path / "var").rglob("*") if path.is_file()]
+
+
+def test_a_store_without_files_of_its_own() -> None:
+    blobs = BlobStore("memory://cspine-test")
+    key = blobs.put_bytes(b"abc", suffix=".png")
+    assert blobs.get(key) == b"abc"
+    assert list(blobs.keys()) == [key]
+    blobs.delete(key)
