@@ -53,7 +53,7 @@ def ledgers(session: Session, batches: Sequence[Batch]) -> dict[str, Ledger]:
         .where(ReceivedFile.batch_id.in_(ids))
         .group_by(ReceivedFile.batch_id, ReceivedFile.disposition, Screening.state)
     )
-    for batch_id, disposition, state, count in session.execute(query).tuples():
+    for batch_id, disposition, state, count in session.execute(query):
         own = counts[batch_id]
         bucket = bucket_of(disposition, state)
         own["received"] = own.get("received", 0) + count
@@ -64,9 +64,7 @@ def ledgers(session: Session, batches: Sequence[Batch]) -> dict[str, Ledger]:
             select(ReceivedFile.batch_id, func.count(ReceivedFile.study_id.distinct()))
             .where(ReceivedFile.batch_id.in_(ids))
             .group_by(ReceivedFile.batch_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     images = dict(
         session.execute(
@@ -74,9 +72,7 @@ def ledgers(session: Session, batches: Sequence[Batch]) -> dict[str, Ledger]:
             .join(Image, Image.file_id == ReceivedFile.id)
             .where(ReceivedFile.batch_id.in_(ids))
             .group_by(ReceivedFile.batch_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     return {
         one.id: Ledger(one.name, **counts[one.id], studies=studies.get(one.id, 0), images=images.get(one.id, 0))
@@ -98,7 +94,7 @@ def files(session: Session, batch: Batch, after: int = 0, limit: int | None = No
         .order_by(ReceivedFile.id)
         .limit(limit)
     )
-    for file, state, reason in session.execute(query).tuples():
+    for file, state, reason in session.execute(query):
         bucket = bucket_of(file.disposition, state)
         of_study = reason if bucket in {"failed", "quarantined", "cancelled", "waiting"} else None
         yield {

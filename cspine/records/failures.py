@@ -71,7 +71,7 @@ def groups(session: Session) -> list[Group]:
         .order_by(func.count().desc(), Screening.fingerprint)
     )
     found = []
-    for fingerprint, count, kind, reason, station, last_station, first, last in session.execute(query).tuples():
+    for fingerprint, count, kind, reason, station, last_station, first, last in session.execute(query):
         attempt, release = _latest_attempt(session, fingerprint)
         found.append(
             Group(
@@ -109,5 +109,5 @@ def _latest_attempt(session: Session, fingerprint: str | None) -> tuple[Attempt 
         .order_by(Attempt.id.desc())
         .limit(1)
     )
-    row = session.execute(query).tuples().first()
+    row = session.execute(query).first()
     return row if row is not None else (None, None)

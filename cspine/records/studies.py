@@ -149,7 +149,7 @@ def _images(session: Session, study_ids: Sequence[str]) -> list[tuple[Image, Res
         .where(Image.study_id.in_(study_ids))
         .order_by(Image.id)
     )
-    return [(image, result) for image, result in session.execute(query).tuples()]
+    return [(image, result) for image, result in session.execute(query)]
 
 
 def _answer(image: Image, result: Result | None) -> triage.ImageAnswer:

@@ -168,7 +168,7 @@ def _rows(session: Session, settings: Settings, now: datetime, found: Sequence[S
         .outerjoin(Release, Release.id == Screening.release_id)
         .where(Screening.study_id.in_(ids), Screening.shadow.is_(False))
     )
-    work = {screening.study_id: (screening.state, release) for screening, release in session.execute(query).tuples()}
+    work = {screening.study_id: (screening.state, release) for screening, release in session.execute(query)}
     zone = ZoneInfo(settings.site_timezone)
     rows = []
     for one in found:
