@@ -43,6 +43,11 @@ def by_name(session: Session, name: str) -> Batch | None:
     return session.scalars(select(Batch).where(Batch.name == name)).one_or_none()
 
 
+def by_id(session: Session, batch_id: str) -> Batch | None:
+    """Return the batch of this id, or null."""
+    return session.get(Batch, batch_id)
+
+
 def ledgers(session: Session, batches: Sequence[Batch]) -> dict[str, Ledger]:
     """Count the ledgers of some batches, by the batch's id."""
     ids = [batch.id for batch in batches]

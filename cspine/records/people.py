@@ -41,6 +41,11 @@ def by_name(session: Session, name: str) -> User | None:
     return session.scalars(select(User).where(User.name == name)).one_or_none()
 
 
+def by_id(session: Session, user_id: int) -> User | None:
+    """Return the user of this id, or null."""
+    return session.get(User, user_id)
+
+
 def listing(session: Session) -> Sequence[User]:
     """Return every user, by name."""
     return session.scalars(select(User).order_by(User.name)).all()

@@ -83,6 +83,11 @@ def refresh(session: Session, *study_ids: str) -> None:
         )  # fmt: skip
 
 
+def by_id(session: Session, study_id: str) -> Study | None:
+    """Return the study of this id, or null."""
+    return session.get(Study, study_id)
+
+
 def detail(session: Session, study_id: str) -> Detail | None:
     """Return a study in full, or null where there is none of this id."""
     study = session.get(Study, study_id)
