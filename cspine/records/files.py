@@ -1,0 +1,17 @@
+"""Received files as the pages name them."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cspine.tables import ReceivedFile
+
+
+def first_names(session: Session, study_ids: Sequence[str]) -> dict[str, str]:
+    """Return the name of each study's first file; a loose picture has no other name."""
+    first = (
+        select(func.min(ReceivedFile.id)).where(ReceivedFile.study_id.in_(study_ids)).group_by(ReceivedFile.study_id)
+    )
+    query = select(ReceivedFile.study_id, ReceivedFile.name).where(ReceivedFile.id.in_(first))
+    return {study_id: name for study_id, name in session.execute(query).tuples() if study_id is not None}
