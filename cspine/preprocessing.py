@@ -1,0 +1,64 @@
+"""From the canonical picture to the network's input; the same code trains, serves and evaluates."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cspine.card import Input
+
+VERSION = "1"
+"""The rule of decoding, canonical picture and scaling, stamped on each result; raised when any of them changes."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where a picture lies in the network's square, in pixels of the input; kept beside a saliency grid."""
+
+    scale: float
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def letterbox_geometry(height: int, width: int, size: int) -> Geometry:
+    """Return how a picture of height x width fits, centred and in proportion, into a square of `size`."""
+    scale = size / max(height, width)
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    return Geometry(scale, (size - rows) // 2, (size - columns) // 2, rows, columns)
+
+
+def geometry(height: int, width: int, wanted: Input) -> Geometry:
+    """Return where a picture of height x width lies in the input that a card describes."""
+    if wanted.fit == "stretch":
+        return Geometry(wanted.size / max(height, width), 0, 0, wanted.size, wanted.size)
+    return letterbox_geometry(height, width, wanted.size)
+
+
+def to_input(canonical: NDArray[np.uint8], wanted: Input) -> NDArray[np.float32]:
+    """Bring a canonical picture, uint8 (h, w), into the form that a card's network takes.
+
+    Returns float32 (size, size, channels). Only the picture itself is scaled; the border has the value 0 after
+    scaling, which for standardised pictures is their mean. A constant picture gives zeros, never NaN.
+    """
+    place = geometry(canonical.shape[0], canonical.shape[1], wanted)
+    shrinks = canonical.shape[0] > place.height
+    picture: NDArray[np.float32] = cv2.resize(  # type: ignore[assignment]  # float32 in, float32 out
+        canonical.astype(np.float32), (place.width, place.height),
+        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+    )  # fmt: skip
+    square = np.zeros((wanted.size, wanted.size), np.float32)
+    square[place.top : place.top + place.height, place.left : place.left + place.width] = _scaled(picture, wanted.scale)
+    return np.repeat(square[:, :, None], wanted.channels, axis=2)
+
+
+def _scaled(picture: NDArray[np.float32], scale: str) -> NDArray[np.float32]:
+    if scale == "unit":
+        return picture / np.float32(255)
+    if scale == "symmetric":
+        return picture / np.float32(127.5) - np.float32(1)
+    deviation = max(float(picture.std()), 1.0)  # one grey value: a blank picture is not blown up into noise
+    standardised: NDArray[np.float32] = ((picture - picture.mean()) / deviation).astype(np.float32)
+    return standardised

@@ -1,0 +1,82 @@
+"""A release folder on disk: its identity, whether it is whole, its card. No network is loaded here."""
+
+import hashlib
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from cspine.card import Card
+from cspine.errors import Permanent
+from cspine.reasons import Reason
+
+SUMS = "SHA256SUMS"
+FILES = ("card.json", "model.keras", "ood.npz", "sentinel.npz")
+
+
+def identity(folder: Path) -> str:
+    """Return the release's identity, the SHA-256 of its SHA256SUMS; raises `Permanent` where there is none."""
+    try:
+        return file_sha256(folder / SUMS)
+    except OSError as error:
+        raise Permanent(f"{SUMS} of the release {folder.name} cannot be read", Reason.BROKEN_RELEASE) from error
+
+
+def read_card(folder: Path) -> Card:
+    """Read and check card.json; raises `Permanent` where it is missing or wrong."""
+    try:
+        return Card.model_validate_json((folder / "card.json").read_bytes())
+    except OSError as error:
+        raise Permanent("card.json cannot be read", Reason.BROKEN_RELEASE) from error
+    except ValidationError as error:
+        where = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'card'}: {fault['msg']}" for fault in error.errors())
+        raise Permanent(f"card.json is not valid: {where}", Reason.BROKEN_RELEASE) from error
+
+
+def verify(folder: Path) -> list[str]:
+    """Return what is wrong with a release, one sentence a fault that names the file; empty if it is whole."""
+    try:
+        listed = _listed(folder)
+    except (OSError, ValueError) as error:
+        return [f"{SUMS} cannot be read: {error}"]
+    faults = [f"{name} is not listed in {SUMS}" for name in FILES if name not in listed]
+    faults += [f"{name} is not part of the release" for name in _present(folder) if name not in {*listed, SUMS}]
+    for name, expected in listed.items():
+        path = folder / name
+        if not path.is_file():
+            faults.append(f"{name} is missing")
+        elif file_sha256(path) != expected:
+            faults.append(f"{name} has other bytes than {SUMS} says")
+    if not faults:
+        try:
+            read_card(folder)
+        except Permanent as error:
+            faults.append(error.detail)
+    return faults
+
+
+def seal(folder: Path) -> str:
+    """Write SHA256SUMS over all other files of a release and return the release's identity."""
+    lines = [f"{file_sha256(folder / name)}  {name}\n" for name in _present(folder) if name != SUMS]
+    (folder / SUMS).write_text("".join(lines))
+    return identity(folder)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _present(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_file())
+
+
+def _listed(folder: Path) -> dict[str, str]:
+    """Parse SHA256SUMS, as sha256sum(1) writes it; names with a folder in them are refused."""
+    listed = {}
+    for line in (folder / SUMS).read_text().splitlines():
+        digest, separator, name = line.partition("  ")
+        if not separator or len(digest) != 64 or not name or Path(name).name != name:
+            raise ValueError(f"not a line of sha256sum: {line[:80]!r}")
+        listed[name] = digest
+    return listed
