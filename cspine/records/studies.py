@@ -88,6 +88,11 @@ def by_id(session: Session, study_id: str) -> Study | None:
     return session.get(Study, study_id)
 
 
+def image(session: Session, study_id: str, image_id: int) -> Image | None:
+    """Return an image of this study, or null where the study has none of this id."""
+    return session.scalars(select(Image).where(Image.id == image_id, Image.study_id == study_id)).one_or_none()
+
+
 def detail(session: Session, study_id: str) -> Detail | None:
     """Return a study in full, or null where there is none of this id."""
     study = session.get(Study, study_id)
