@@ -31,7 +31,8 @@ def study(session: Session, own: Batch, state: State = State.DONE, *, minutes: i
     """Make a study with one file and its screening, received so many minutes after the night's begin."""
     received = NIGHT + timedelta(minutes=minutes)
     row = Study(**{"study_uid": f"2.25.{abs(hash(new_id()))}", "batch_id": own.id, "lane": "normal",
-                   "urgency": 0.0, "received_at": received, "bucket": "not_analysed", "reason": "In work", "flags": []} | values)  # fmt: skip
+                   "urgency": 0.0, "received_at": received, "bucket": "not_analysed",
+                   "reason": "In work", "flags": []} | values)  # fmt: skip
     session.add(row)
     session.flush()
     file(session, own, row)
