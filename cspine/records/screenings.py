@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from cspine.database import now
-from cspine.states import HELD, Disposition, Lane, Outcome, Stage, State, sources
+from cspine.states import Disposition, Lane, Outcome, Stage, State, sources
 from cspine.tables import Attempt, ReceivedFile, Screening, Study, new_id
 
 FRESH: dict[str, Any] = {
@@ -46,11 +46,10 @@ def begin(session: Session, study: Study, lane: str) -> Ring:
         return Ring(Stage.PREPARE, lane, screening.id)
     lane = min(Lane(lane), Lane(screening.lane), key=list(Lane).index).value
     quarantined = screening.state == State.QUARANTINED
-    if screening.state in HELD:
-        end_attempt(session, screening.id, Outcome.SUPERSEDED)
     values = FRESH | {"state": State.RECEIVED, "changed_at": moment, "lane": lane}
     values["group_id"] = new_id() if quarantined else None
     session.execute(update(Screening).where(Screening.id == screening.id).values(**values))
+    end_attempts(session, [screening.id], Outcome.SUPERSEDED)
     session.execute(update(Study).where(Study.id == study.id).values(read_at=None, read_by=None, lane=lane))
     session.expire(study)
     return Ring(Stage.PREPARE, lane, screening.id)
@@ -93,24 +92,23 @@ def decode_again(session: Session, study_id: str) -> None:
 
 def cancel(session: Session, screening_ids: Sequence[int], reason: str) -> list[str]:
     """Take screenings out of work by a person's wish, from any state but `done`; return the studies changed."""
-    held = session.scalars(select(Screening.id).where(Screening.id.in_(screening_ids), Screening.state.in_(HELD))).all()
-    for screening_id in held:
-        end_attempt(session, screening_id, Outcome.SUPERSEDED)
     query = (
         update(Screening)
         .where(Screening.id.in_(screening_ids), Screening.state.in_(sources(State.CANCELLED)))
         .values(state=State.CANCELLED, claim_id=None, group_id=None, next_try_at=None, changed_at=now(session),
                 reason=reason, error_kind=None, fingerprint=None)
-        .returning(Screening.study_id)
+        .returning(Screening.id, Screening.study_id)
     )  # fmt: skip
-    return list(session.scalars(query))
+    changed = session.execute(query).all()
+    end_attempts(session, [row.id for row in changed], Outcome.SUPERSEDED)
+    return [row.study_id for row in changed]
 
 
-def end_attempt(session: Session, screening_id: int, outcome: Outcome) -> None:
-    """End the running attempt of a screening."""
+def end_attempts(session: Session, screening_ids: Sequence[int], outcome: Outcome) -> None:
+    """End the running attempts of screenings that were locked before: screening, then attempt, is everybody's order."""
     session.execute(
         update(Attempt)
-        .where(Attempt.screening_id == screening_id, Attempt.ended_at.is_(None))
+        .where(Attempt.screening_id.in_(screening_ids), Attempt.ended_at.is_(None))
         .values(outcome=outcome.value, ended_at=now(session))
     )
 

@@ -1,0 +1,106 @@
+"""Endings: a worker settles what it holds. Results may be written only for the members that it still held."""
+
+import random
+from collections.abc import Mapping
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from cspine.backoff import decide
+from cspine.database import now
+from cspine.failure import Failure
+from cspine.records import studies
+from cspine.records.claims import Held, Member, locked
+from cspine.settings import Settings
+from cspine.states import HELD, Outcome, Stage, State
+from cspine.tables import Attempt, Claim, Screening
+
+NEXT = {Stage.PREPARE: State.READY, Stage.SCREEN: State.DONE}
+SUCCESS = {"claim_id": None, "lone_attempts": 0, "reason": None, "error_kind": None, "fingerprint": None}
+
+
+def settle(session: Session, held: Held, settings: Settings,
+           failures: Mapping[int, Failure] | None = None) -> tuple[Member, ...]:  # fmt: skip
+    """End a claim: members with a failure fail, the others succeed; return the successful ones that were still held.
+
+    Nothing is returned where the lease was lost. What the caller writes for the members returned belongs to the same
+    transaction, and `studies.refresh` for them comes after it.
+    """
+    failures = failures or {}
+    if not locked(session, held.claim_id):
+        return ()
+    succeeded = _succeed(session, held, [one.screening_id for one in held.members if one.screening_id not in failures])
+    failed = [
+        member.study_id
+        for member in held.members
+        if member.screening_id in failures and _fail(session, held, member, failures[member.screening_id], settings)
+    ]
+    close(session, held.claim_id, Outcome.SUPERSEDED)
+    if failed:
+        studies.refresh(session, *failed)
+    return tuple(member for member in held.members if member.screening_id in succeeded)
+
+
+def close(session: Session, claim_id: str, outcome: Outcome, failure: Failure | None = None) -> None:
+    """End a locked claim, and each of its attempts that has not ended yet."""
+    moment = now(session)
+    session.execute(
+        update(Attempt)
+        .where(Attempt.claim_id == claim_id, Attempt.ended_at.is_(None))
+        .values(ended_at=moment, outcome=outcome.value, **_described(failure))
+    )
+    session.execute(update(Claim).where(Claim.id == claim_id).values(ended_at=moment))
+
+
+def _succeed(session: Session, held: Held, screening_ids: list[int]) -> set[int]:
+    target = NEXT[held.stage]
+    group = {} if target is State.READY else {"group_id": None, "cpu_only": False}  # a group lasts until its answer
+    query = (
+        update(Screening)
+        .where(Screening.id.in_(screening_ids), Screening.claim_id == held.claim_id, Screening.state.in_(HELD))
+        .values(state=target.value, changed_at=now(session), **SUCCESS, **group)
+        .returning(Screening.id)
+    )
+    kept = set(session.scalars(query))
+    ended = [member.attempt_id for member in held.members if member.screening_id in kept]
+    _end(session, ended, Outcome.DONE)
+    return kept
+
+
+def _fail(session: Session, held: Held, member: Member, failure: Failure, settings: Settings) -> bool:
+    """Move one member to `waiting` or `failed`; false where it was not held any more."""
+    mine = (Screening.id == member.screening_id, Screening.claim_id == held.claim_id, Screening.state.in_(HELD))
+    tries = session.scalar(select(Screening.tries).where(*mine).with_for_update())
+    if tries is None:
+        return False
+    decision = decide(failure, tries, settings, random.random())  # noqa: S311  # jitter, no secret
+    moment = now(session)
+    session.execute(
+        update(Screening)
+        .where(*mine)
+        .values(state=decision.state.value, claim_id=None, changed_at=moment, tries=decision.tries,
+                next_try_at=moment + decision.wait if decision.wait is not None else None,
+                reason=failure.reason.value, error_kind=failure.kind.value, fingerprint=failure.fingerprint)
+    )  # fmt: skip
+    _end(session, [member.attempt_id], Outcome.FAILED, failure)
+    return True
+
+
+def _end(session: Session, attempt_ids: list[int], outcome: Outcome, failure: Failure | None = None) -> None:
+    session.execute(
+        update(Attempt)
+        .where(Attempt.id.in_(attempt_ids), Attempt.ended_at.is_(None))
+        .values(ended_at=now(session), outcome=outcome.value, **_described(failure))
+    )
+
+
+def _described(failure: Failure | None) -> dict[str, str | None]:
+    if failure is None:
+        return {}
+    return {
+        "reason": failure.reason.value,
+        "error_kind": failure.kind.value,
+        "fingerprint": failure.fingerprint,
+        "place": failure.place,
+        "traceback": failure.traceback,
+    }
