@@ -1,0 +1,171 @@
+"""ZIP archives: the whole directory is checked before the first entry is given, and no entry outgrows what it declared.
+
+What is told by the directory refuses the archive as a whole; what is told by an entry's content (an archive inside it,
+a damaged stream) refuses that entry alone, so that a viewer on a CD does not cost its films.
+"""
+
+import contextlib
+import io
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, BinaryIO, cast
+
+from cspine.decoding.kinds import HEAD, kind_of, sniff
+from cspine.errors import Refused
+from cspine.reasons import Reason
+from cspine.settings import Settings
+
+END, END64, LOCATOR64, CENTRAL = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"PK\x01\x02"
+END_SIZE, CENTRAL_SIZE, MAX_COMMENT = 22, 46, 65535
+MEAN_ENTRY = 512  # bytes of a directory's entry, with its name, on average and at most
+METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}  # LZMA may ask for 4 GiB of dictionary
+ENCRYPTED, UTF8 = 0x41, 0x800
+# What zipfile raises on a damaged archive or entry; RuntimeError also where a password is asked for
+DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError, OverflowError,
+           IndexError)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file in an archive; `name` is for show only, with / between folders."""
+
+    name: str
+    size: int
+    _archive: zipfile.ZipFile
+    _info: zipfile.ZipInfo
+
+    def open(self) -> BinaryIO:
+        """Open the entry as a stream that ends at its declared size; reading raises `Refused` where it is damaged."""
+        if self._info.compress_type not in METHODS:
+            raise Refused(f"compression method {self._info.compress_type}", Reason.UNSUPPORTED_TYPE)
+        try:
+            return cast(BinaryIO, _EntryStream(self._archive.open(self._info)))
+        except DAMAGED as error:
+            raise Refused(f"entry: {type(error).__name__}", Reason.CORRUPT) from error
+
+
+class _EntryStream(io.RawIOBase):
+    """The unpacked bytes of an entry; zipfile stops at the declared size and compares the checksum there."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._stream.read(size)
+        except DAMAGED as error:
+            raise Refused(f"entry: {type(error).__name__}", Reason.CORRUPT) from error
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def is_zip(file: BinaryIO) -> bool:
+    """Say whether a seekable stream is a ZIP archive, by its content."""
+    return sniff(file) == "zip"
+
+
+def entries(file: BinaryIO, settings: Settings) -> Iterator[Entry]:
+    """Give the files of an archive, folders left out, while `file` stays open.
+
+    Raises `Refused` with archive_encrypted, archive_traversal, archive_bomb, archive_too_many_entries,
+    archive_nested or archive_no_images (nothing in it looks like a picture), truncated or corrupt for the archive as a
+    whole, before the first entry is given.
+    """
+    _check_directory(file, settings)
+    try:
+        archive = zipfile.ZipFile(file)
+    except DAMAGED as error:
+        raise Refused(f"archive: {type(error).__name__}", Reason.CORRUPT) from error
+    infos = archive.infolist()
+    for info in infos:
+        _check(info, settings)
+    if sum(info.file_size for info in infos) > settings.max_archive_bytes:
+        raise Refused(f"more than {settings.max_archive_bytes} bytes unpacked", Reason.ARCHIVE_BOMB)
+    files = [Entry(shown_name(info), info.file_size, archive, info) for info in infos if not _is_folder(info)]
+    _check_for_pictures(files)
+    return iter(files)
+
+
+def shown_name(info: zipfile.ZipInfo) -> str:
+    """Return the name of an entry for show: / between folders, and UTF-8 where it is that unsaid."""
+    name = info.orig_filename
+    if not info.flag_bits & UTF8:
+        with contextlib.suppress(UnicodeError):  # else it is in an old code page, and nothing says in which
+            name = name.encode("cp437").decode("utf-8")
+    return name.replace("\\", "/").replace("\0", "")
+
+
+def _check_directory(file: BinaryIO, settings: Settings) -> None:
+    """Count the entries in the central directory itself before zipfile makes an object of each."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - END_SIZE - MAX_COMMENT))
+    tail = file.read()
+    end = tail.rfind(END)
+    if end < 0 or len(tail) - end < END_SIZE:
+        raise Refused("archive without its end", Reason.TRUNCATED)
+    _, declared, length, offset = struct.unpack_from("<HHLL", tail, end + 8)
+    end_at = size - len(tail) + end
+    if declared == 0xFFFF or 0xFFFFFFFF in (length, offset):
+        declared, length = _directory64(file, end_at, declared, length)
+    if declared > settings.max_archive_entries or length > settings.max_archive_entries * MEAN_ENTRY:
+        raise Refused(f"{declared} entries", Reason.ARCHIVE_TOO_MANY_ENTRIES)
+    file.seek(max(0, end_at - length))
+    directory, at, count = file.read(length), 0, 0
+    while directory[at : at + 4] == CENTRAL and at + CENTRAL_SIZE <= len(directory):
+        at += CENTRAL_SIZE + sum(struct.unpack_from("<HHH", directory, at + 28))
+        count += 1
+    if count > settings.max_archive_entries:
+        raise Refused(f"{count} entries", Reason.ARCHIVE_TOO_MANY_ENTRIES)
+
+
+def _directory64(file: BinaryIO, end_at: int, declared: int, length: int) -> tuple[int, int]:
+    file.seek(max(0, end_at - 20))
+    locator = file.read(20)
+    if not locator.startswith(LOCATOR64):
+        return declared, length
+    file.seek(int.from_bytes(locator[8:16], "little"))
+    record = file.read(56)
+    if not record.startswith(END64) or len(record) < 56:
+        raise Refused("archive without its end", Reason.TRUNCATED)
+    return cast(tuple[int, int], struct.unpack_from("<QQ", record, 32))
+
+
+def _check(info: zipfile.ZipInfo, settings: Settings) -> None:
+    name = info.orig_filename.replace("\\", "/")
+    if info.flag_bits & ENCRYPTED:
+        raise Refused("an encrypted entry", Reason.ARCHIVE_ENCRYPTED)
+    if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/"):
+        raise Refused("an entry that points outside", Reason.ARCHIVE_TRAVERSAL)
+    mode = info.external_attr >> 16
+    if stat.S_IFMT(mode) not in {0, stat.S_IFREG, stat.S_IFDIR}:
+        raise Refused("a link or device", Reason.ARCHIVE_TRAVERSAL)
+    if info.file_size > max(info.compress_size * settings.max_growth, settings.min_growth_bytes):
+        raise Refused("an entry that grows out of proportion", Reason.ARCHIVE_BOMB)
+
+
+def _is_folder(info: zipfile.ZipInfo) -> bool:
+    return info.orig_filename.endswith(("/", "\\"))
+
+
+def _check_for_pictures(files: list[Entry]) -> None:
+    nested = False
+    for entry in files:
+        try:
+            with entry.open() as stream:
+                kind = kind_of(stream.read(HEAD))
+        except Refused:
+            continue  # its own reason comes when it is read
+        if kind not in {"zip", "other"}:
+            return
+        nested |= kind == "zip"
+    raise Refused("no picture among the entries", Reason.ARCHIVE_NESTED if nested else Reason.ARCHIVE_NO_IMAGES)

@@ -1,0 +1,24 @@
+"""Decoding: whatever comes in becomes the 8-bit picture that the standard means, or ends with a named reason."""
+
+from cspine.decoding.canonical import canonical, preview, thumbnail
+from cspine.decoding.decode import decode, read_header
+from cspine.decoding.frame import Decoded, Frame
+from cspine.decoding.header import Header, Meta, RefusedWithHeader, SkippedWithHeader
+from cspine.decoding.kinds import sniff
+from cspine.decoding.limits import limit_child
+
+__all__ = [
+    "Decoded",
+    "Frame",
+    "Header",
+    "Meta",
+    "RefusedWithHeader",
+    "SkippedWithHeader",
+    "canonical",
+    "decode",
+    "limit_child",
+    "preview",
+    "read_header",
+    "sniff",
+    "thumbnail",
+]

@@ -1,0 +1,110 @@
+"""The decoders of compressed frames: imagecodecs (libjpeg-turbo, CharLS, OpenJPEG, OpenJPH), each behind its check."""
+
+from collections.abc import Callable
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from cspine.decoding.layout import Layout
+from cspine.decoding.streams import JPEG_LS, StreamHeader, check_rle, read_jpeg, read_jpeg2000
+from cspine.decoding.syntax import Codec
+from cspine.errors import Refused
+from cspine.reasons import Reason
+
+Cells = NDArray[Any]
+HUFFMAN_SOFS = {0xC0, 0xC1, 0xC2, 0xC3}  # baseline, extended, progressive, lossless; the rest is arithmetic coding
+
+
+def decode_frame(data: bytes, codec: Codec, layout: Layout) -> Cells:
+    """Decode one compressed frame.
+
+    Returns
+    -------
+    uint8, uint16 or int16 of shape (rows, columns), or (rows, columns, 3); (rows, columns) for colour too where the
+    decoder gave its luma at once.
+
+    Raises `Refused` (corrupt, truncated, bad_geometry, ...).
+    """
+    cells = _DECODERS[codec](data, layout)
+    if cells.dtype == np.int8:
+        cells = cells.astype(np.int16)
+    if cells.dtype not in (np.uint8, np.uint16, np.int16):
+        raise Refused(f"decoded to {cells.dtype}", Reason.UNSUPPORTED_PIXEL_TYPE)
+    if cells.shape[:2] != (layout.rows, layout.columns) or cells.ndim > 3:
+        raise Refused(f"decoded to {cells.shape}", Reason.CORRUPT)
+    return cells
+
+
+def _call(decoder: Callable[..., Any], data: bytes, **options: Any) -> Cells:
+    try:
+        cells: Cells = decoder(data, **options)
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:  # each codec has a RuntimeError of its own
+        raise Refused(f"{decoder.__name__}: {type(error).__name__}", Reason.CORRUPT) from error
+    return cells
+
+
+def _check(header: StreamHeader, layout: Layout) -> None:
+    if (header.rows, header.columns) != (layout.rows, layout.columns):
+        raise Refused(f"stream of {header.rows} x {header.columns}", Reason.BAD_GEOMETRY)
+    if header.components != layout.samples:
+        raise Refused(f"stream of {header.components} components", Reason.UNSUPPORTED_PIXEL_TYPE)
+    if not 0 < header.precision <= layout.bits_allocated:
+        raise Refused(f"stream of {header.precision} bits", Reason.UNSUPPORTED_BIT_LAYOUT)
+
+
+def _jpeg(data: bytes, layout: Layout) -> Cells:
+    header = read_jpeg(data)
+    if header.sof not in HUFFMAN_SOFS:
+        raise Refused(f"JPEG process with SOF{header.sof - 0xC0}", Reason.UNSUPPORTED_TRANSFER_SYNTAX)
+    _check(header, layout)
+    if data[header.lines_at : header.lines_at + 2] == b"\0\0":  # libjpeg does not read DNL
+        data = data[: header.lines_at] + layout.rows.to_bytes(2, "big") + data[header.lines_at + 2 :]
+    if layout.samples == 1:
+        return _call(imagecodecs.jpeg8_decode, data)
+    if header.is_rgb or header.sof == 0xC3 or (layout.photometric == "RGB" and not _is_ycbcr(data)):
+        return _call(imagecodecs.jpeg8_decode, data, colorspace="RGB", outcolorspace="RGB")
+    return _call(imagecodecs.jpeg8_decode, data, colorspace="YCBCR", outcolorspace="GRAYSCALE")
+
+
+def _is_ycbcr(data: bytes) -> bool:
+    """Say whether the stream itself says YCbCr (JFIF, or Adobe with a transform), whatever the data set says."""
+    return b"JFIF\0" in data[:64] or b"Adobe" in data[:256]
+
+
+def _jpegls(data: bytes, layout: Layout) -> Cells:
+    header = read_jpeg(data)
+    if header.sof != JPEG_LS:
+        raise Refused("no JPEG-LS stream", Reason.CORRUPT)
+    _check(header, layout)
+    return _call(imagecodecs.jpegls_decode, data)
+
+
+def _jpeg2000(data: bytes, layout: Layout) -> Cells:
+    header = read_jpeg2000(data)
+    _check(header, layout)
+    if header.high_throughput:
+        return _call(imagecodecs.htj2k_decode, data[header.start :])
+    return _call(imagecodecs.jpeg2k_decode, data, numthreads=1)
+
+
+def _rle(data: bytes, layout: Layout) -> Cells:
+    width = layout.bits_allocated // 8
+    check_rle(data, layout.samples * width)
+    shape = (layout.samples, layout.rows, layout.columns)
+    dtype = np.dtype(f"u{width}")
+    planes = np.frombuffer(_call(imagecodecs.dicomrle_decode, data, dtype=dtype), dtype)
+    if planes.size != layout.samples * layout.rows * layout.columns:
+        raise Refused(f"{planes.size} cells in an RLE frame", Reason.CORRUPT)
+    planes = planes.reshape(shape)
+    return planes[0] if layout.samples == 1 else np.moveaxis(planes, 0, -1)
+
+
+_DECODERS: dict[Codec, Callable[[bytes, Layout], Cells]] = {
+    "jpeg": _jpeg,
+    "jpegls": _jpegls,
+    "jpeg2000": _jpeg2000,
+    "htj2k": _jpeg2000,
+    "rle": _rle,
+}

@@ -1,0 +1,51 @@
+"""Whether a picture file is all there: a cut one is refused, no half-grey picture is ever scored."""
+
+import io
+import struct
+from typing import BinaryIO
+
+from cspine.decoding.kinds import Kind
+from cspine.decoding.streams import read_jpeg
+from cspine.errors import Refused
+from cspine.reasons import Reason
+
+
+def is_complete(file: BinaryIO, kind: Kind) -> bool:
+    """Say whether the file reaches to the end of its picture; bytes behind it do not matter."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if kind == "png":
+        return _png(file, size)
+    if kind == "jpeg":
+        try:
+            read_jpeg(file.read())
+        except Refused as error:
+            return error.reason is not Reason.TRUNCATED
+        return True
+    if kind == "webp":
+        return size >= 8 + int.from_bytes(file.read(8)[4:], "little")
+    if kind == "bmp":
+        return _bmp(file.read(54), size)
+    return True  # the pages of a TIFF are checked one by one
+
+
+def _png(file: BinaryIO, size: int) -> bool:
+    at = 8
+    while at + 12 <= size:
+        file.seek(at)
+        length, name = struct.unpack(">L4s", file.read(8))
+        at += 12 + length
+        if name == b"IEND":
+            return bool(at <= size)
+    return False
+
+
+def _bmp(head: bytes, size: int) -> bool:
+    if len(head) < 54:
+        return False
+    offset, header = struct.unpack_from("<LL", head, 10)
+    if header < 40:
+        return True  # the oldest form has no compression; Pillow misses what is not there
+    width, height, _, bits, compression, packed = struct.unpack_from("<llHHLL", head, 18)
+    row = (abs(width) * bits + 31) // 32 * 4
+    return bool(size >= offset + (row * abs(height) if compression in {0, 3} else packed))

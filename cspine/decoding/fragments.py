@@ -1,0 +1,69 @@
+"""Encapsulated pixel data (PS3.5 A.4): fragments, put together to frames by what they begin with.
+
+The Basic Offset Table is not needed for it and often wrong: a frame of JPEG or JPEG 2000 begins with its own marker, a
+frame of RLE is exactly one fragment.
+"""
+
+import struct
+from collections.abc import Iterator
+
+from cspine.decoding.elements import ITEM, SEQUENCE_END, UNDEFINED
+from cspine.decoding.source import Source
+from cspine.decoding.syntax import Codec
+from cspine.errors import Refused
+from cspine.reasons import Reason
+
+STARTS: dict[Codec, tuple[bytes, ...]] = {
+    "jpeg": (b"\xff\xd8",),
+    "jpegls": (b"\xff\xd8",),
+    "jpeg2000": (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  "),
+    "htj2k": (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  "),
+}
+
+
+def fragments(source: Source) -> Iterator[bytes]:
+    """Give the fragments after the offset table; raises `Refused` (truncated, corrupt).
+
+    A missing end mark is let pass where the last fragment is whole.
+    """
+    first = True
+    while True:
+        head = source.peek(8)
+        if len(head) < 8 and not first:
+            return
+        group, number, length = struct.unpack("<HHL", source.read(8))
+        tag = group << 16 | number
+        if tag == SEQUENCE_END:
+            return
+        if tag != ITEM or length == UNDEFINED:
+            raise Refused("no fragment where one must be", Reason.CORRUPT)
+        if first:
+            source.skip(length)
+            first = False
+        else:
+            yield source.read(length)
+
+
+def frames(source: Source, codec: Codec, count: int) -> Iterator[bytes]:
+    """Give the bytes of each frame, at most one more than `count`; raises `Refused` (truncated, corrupt)."""
+    starts = STARTS.get(codec, ())
+    parts: list[bytes] = []
+    given = 0
+    for fragment in fragments(source):
+        if not fragment:
+            continue
+        begins = not starts or fragment.startswith(starts)
+        if not parts and not begins:
+            raise Refused("the stream does not begin as its transfer syntax says", Reason.CORRUPT)
+        if parts and begins:
+            yield b"".join(parts)
+            given += 1
+            parts = []
+            if given > count:
+                return
+        parts.append(fragment)
+    if parts:
+        yield b"".join(parts)
+        given += 1
+    if given < count:
+        raise Refused(f"{given} frames of {count}", Reason.TRUNCATED)

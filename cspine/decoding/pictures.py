@@ -1,0 +1,192 @@
+"""PNG, JPEG, TIFF, BMP and WebP: to 8-bit grey by the rule of the design, section 5.
+
+Pictures of 8 bits keep their values, so no ICC profile or gamma is applied. Alpha is laid over black, colour becomes
+Rec. 601 luma, 16 bits go from 0..65535 to 0..255, or from least to greatest where only 12 bits are used.
+"""
+
+import struct
+from typing import BinaryIO
+
+import imagecodecs
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from cspine.decoding import tiff
+from cspine.decoding.codecs import Cells
+from cspine.decoding.colour import band_luma, luma
+from cspine.decoding.completeness import is_complete
+from cspine.decoding.frame import Decoded, Frame, Grey, blank
+from cspine.decoding.header import Header
+from cspine.decoding.kinds import Kind
+from cspine.decoding.layout import check_size
+from cspine.errors import Refused
+from cspine.reasons import Reason
+from cspine.settings import Settings
+
+Image.MAX_IMAGE_PIXELS = None  # our own limit is checked by the header, before Pillow allocates anything
+
+FORMATS: dict[Kind, str] = {"png": "PNG", "jpeg": "JPEG", "tiff": "TIFF", "bmp": "BMP", "webp": "WEBP"}
+TWELVE_BITS = 4095
+ORIENTATION = 0x0112
+# What Pillow's plugins raise on a damaged file
+DAMAGED = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, AttributeError,
+           RuntimeError, struct.error)  # fmt: skip
+
+
+def check(file: BinaryIO, kind: Kind, settings: Settings) -> None:
+    """Check what the header of a picture claims; raises `Refused` (too_many_pixels, animated_image, corrupt, ...)."""
+    if kind == "tiff":
+        tiff.read_pages(file, settings)
+        return
+    if kind == "webp":
+        rows, columns, animated = _webp_header(file.read(32))
+        file.seek(0)
+    else:
+        image = _open(file, kind)
+        (columns, rows), animated = image.size, kind == "png" and bool(getattr(image, "is_animated", False))
+    check_size(rows, columns, 1, settings)
+    if animated:
+        raise Refused("more than one picture in it", Reason.ANIMATED_IMAGE)
+
+
+def decode(file: BinaryIO, kind: Kind, settings: Settings) -> Decoded:
+    """Decode a picture; each page of a TIFF is a frame. Raises `Refused`."""
+    check(file, kind, settings)
+    if not is_complete(file, kind):
+        raise Refused("the file ends before its picture", Reason.TRUNCATED)
+    if kind == "tiff":
+        pictures = [_page(file, page) for page in tiff.read_pages(file, settings)]
+    else:
+        pictures = [_single(file, kind)]
+    frames = [
+        Frame(index, pixels, pixels.shape[0], pixels.shape[1], blank(pixels)) for index, pixels in enumerate(pictures)
+    ]
+    return Decoded(Header(kind), frames)
+
+
+def _single(file: BinaryIO, kind: Kind) -> Grey:
+    image = _open(file, kind)
+    orientation = _orientation(image)
+    if kind == "png" and _png_depth(file) == 16:
+        return oriented(from_16_bits(_decoded_16(file)), orientation)
+    return oriented(_grey(image), orientation)
+
+
+def _page(file: BinaryIO, page: tiff.Page) -> Grey:
+    if page.bits == 16:
+        grey = from_16_bits(tiff.decode_page(file, page), inverted=page.inverted)
+    else:
+        image = _open(file, "tiff")
+        try:
+            image.seek(page.index)
+        except DAMAGED as error:
+            raise Refused(f"page {page.index}", Reason.CORRUPT) from error
+        grey = _grey(image)
+        if grey.shape != (page.rows, page.columns):
+            return grey  # Pillow turned it already
+    return oriented(grey, page.orientation)
+
+
+def _open(file: BinaryIO, kind: Kind) -> Image.Image:
+    file.seek(0)
+    try:
+        return Image.open(file, formats=[FORMATS[kind]])
+    except (UnidentifiedImageError, *DAMAGED) as error:
+        reason = Reason.CORRUPT if is_complete(file, kind) else Reason.TRUNCATED
+        raise Refused(f"{kind} header", reason) from error
+
+
+def _grey(image: Image.Image) -> Grey:
+    """Load a picture of at most 8 bits a channel and make it grey: uint8 (rows, columns)."""
+    try:
+        image.load()
+        if image.mode in {"I", "F"} or image.mode.startswith("I;"):
+            raise Refused(f"mode {image.mode}", Reason.UNSUPPORTED_PIXEL_TYPE)
+        if image.mode in {"LA", "La", "PA", "RGBA", "RGBa"} or "transparency" in image.info:
+            pixels = np.asarray(image.convert("RGBA"))
+            return over_black(luma(pixels[..., :3]), pixels[..., 3])
+        if image.mode in {"1", "L"}:
+            return np.array(image.convert("L"))
+        return luma(np.asarray(image.convert("RGB")))
+    except DAMAGED as error:
+        raise Refused(f"{image.format}: {type(error).__name__}", Reason.CORRUPT) from error
+
+
+def over_black(grey: Grey, alpha: Grey) -> Grey:
+    """Lay grey with alpha (both uint8, one shape) over black: uint8, rounded half up."""
+    return ((grey.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
+
+
+def from_16_bits(cells: Cells, inverted: bool = False) -> Grey:
+    """Turn a 16-bit picture into 8-bit grey.
+
+    Parameters
+    ----------
+    cells : uint16 (rows, columns) or (rows, columns, 2..4): grey or RGB, alpha last.
+    inverted : zero is white.
+
+    Returns
+    -------
+    uint8 (rows, columns), 0..255: v * 255 / 65535; where the greatest value is at most 4095, least to greatest.
+    """
+    grey = cells if cells.ndim == 2 else cells[..., 0] if cells.shape[2] < 3 else band_luma(cells[..., :3])
+    if cells.ndim == 3 and cells.shape[2] in {2, 4}:
+        grey = ((grey.astype(np.uint32) * cells[..., -1] + 32767) // 65535).astype(np.uint16)
+    least, greatest = int(grey.min()), int(grey.max())
+    if greatest > TWELVE_BITS:
+        least, greatest = 0, 65535
+    steps = np.arange(65536, dtype=np.float64)
+    shades = np.clip((steps - least) * 255 / max(greatest - least, 1), 0, 255)
+    if inverted:
+        shades = 255 - shades
+    return np.floor(shades + 0.5).astype(np.uint8)[grey]
+
+
+def oriented(pixels: Grey, orientation: int) -> Grey:
+    """Turn a picture upright by its EXIF (or TIFF) orientation 1..8; any other number leaves it as it is."""
+    if orientation in {5, 6, 7, 8}:
+        pixels = pixels.T
+    if orientation in {2, 3, 6, 7}:
+        pixels = pixels[:, ::-1]
+    if orientation in {3, 4, 7, 8}:
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(ORIENTATION, 1)
+    except DAMAGED:
+        return 1  # damaged EXIF says nothing about the picture
+    return value if isinstance(value, int) else 1
+
+
+def _png_depth(file: BinaryIO) -> int:
+    file.seek(24)
+    return (file.read(1) or b"\0")[0]
+
+
+def _decoded_16(file: BinaryIO) -> Cells:
+    file.seek(0)
+    try:
+        cells: Cells = imagecodecs.png_decode(file.read())
+    except (RuntimeError, ValueError) as error:
+        raise Refused(f"png: {type(error).__name__}", Reason.CORRUPT) from error
+    return cells
+
+
+def _webp_header(head: bytes) -> tuple[int, int, bool]:
+    """Return rows, columns and whether it is animated; the header of a WebP file is short and fixed (RFC 9649)."""
+    form, body = head[12:16], head[20:]
+    if len(body) < 10:
+        raise Refused("webp header", Reason.TRUNCATED)
+    if form == b"VP8X":
+        columns, rows = (int.from_bytes(body[at : at + 3], "little") + 1 for at in (4, 7))
+        return rows, columns, bool(body[0] & 0x02)
+    if form == b"VP8L" and body[0] == 0x2F:
+        bits = int.from_bytes(body[1:5], "little")
+        return (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1, False
+    if form == b"VP8 " and body[3:6] == b"\x9d\x01\x2a":
+        columns, rows = (size & 0x3FFF for size in struct.unpack_from("<HH", body, 6))
+        return rows, columns, False
+    raise Refused("webp header", Reason.CORRUPT)

@@ -1,0 +1,114 @@
+"""Bounded, forward-only reading of a data set, whether it lies plain in a file or is deflated."""
+
+import io
+import zlib
+from typing import BinaryIO
+
+from cspine.errors import Refused
+from cspine.reasons import Reason
+from cspine.settings import Settings
+
+WINDOW = 2**16
+
+
+class Source:
+    """A stream that is read forward only; it knows where it is and, for a plain file, where it ends."""
+
+    def __init__(self, file: BinaryIO, offset: int, size: int | None) -> None:
+        """Start at `offset` of `file`, which has `size` bytes, or an unknown number if it is made while it is read."""
+        self._file = file
+        self._buffer = b""
+        self._at = 0
+        self.position = offset
+        self.size = size
+        file.seek(offset)
+
+    def peek(self, count: int) -> bytes:
+        """Return up to `count` bytes (a window at most) that come next without moving."""
+        while len(self._buffer) - self._at < count:
+            more = self._file.read(WINDOW)
+            if not more:
+                break
+            self._buffer, self._at = self._buffer[self._at :] + more, 0
+        return self._buffer[self._at : self._at + count]
+
+    def read(self, count: int) -> bytes:
+        """Return exactly `count` bytes; raises `Refused` (truncated) where there are fewer."""
+        self.require(count)
+        if count <= WINDOW:
+            data = self.peek(count)
+            self._at += len(data)
+        else:
+            pieces = [self._buffer[self._at :][:count]]
+            self._at += len(pieces[0])
+            missing = count - len(pieces[0])
+            while missing and (piece := self._file.read(missing)):
+                pieces.append(piece)
+                missing -= len(piece)
+            data = b"".join(pieces)
+        if len(data) < count:
+            raise Refused(f"{count} bytes at {self.position}, {len(data)} there", Reason.TRUNCATED)
+        self.position += count
+        return data
+
+    def skip(self, count: int) -> None:
+        """Move forward; raises `Refused` (truncated) beyond the end."""
+        self.require(count)
+        if count <= len(self._buffer) - self._at:
+            self._at += count
+            self.position += count
+        elif self.size is not None:
+            self.position += count
+            self._buffer, self._at = b"", 0
+            self._file.seek(self.position)
+        else:
+            while count:
+                count -= len(self.read(min(count, WINDOW)))
+
+    def require(self, count: int) -> None:
+        """Raise `Refused` (truncated) where the file is known to end before `count` more bytes."""
+        if self.size is not None and self.position + count > self.size:
+            raise Refused(f"{count} bytes at {self.position} of a file of {self.size}", Reason.TRUNCATED)
+
+    def at_end(self) -> bool:
+        """Say whether nothing comes any more."""
+        return not self.peek(1)
+
+
+class Inflating(io.RawIOBase):
+    """The inflated form of the rest of a file: read in pieces, and never more than the limits allow (PS3.5 A.5)."""
+
+    def __init__(self, file: BinaryIO, offset: int, packed: int, settings: Settings) -> None:
+        """Inflate `packed` bytes of `file` from `offset`."""
+        file.seek(offset)
+        self._file = file
+        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._made = 0
+        self.limit = max(packed * settings.max_growth, settings.min_growth_bytes)
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Accept only the place where it already is: a deflated stream goes forward only."""
+        if offset != self._made or whence != io.SEEK_SET:
+            raise io.UnsupportedOperation("a deflated data set is read forward only")
+        return offset
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes; raises `Refused` (decompression_bomb, corrupt, truncated)."""
+        while not self._inflate.eof:
+            packed = self._inflate.unconsumed_tail or self._file.read(WINDOW)
+            try:
+                data = self._inflate.decompress(packed, max(size, 1))
+            except zlib.error as error:
+                raise Refused("the deflated data set is damaged", Reason.CORRUPT) from error
+            self._made += len(data)
+            if self._made > self.limit:
+                raise Refused(f"more than {self.limit} bytes inflated", Reason.DECOMPRESSION_BOMB)
+            if data:
+                return data
+            if not packed:
+                raise Refused("the deflated data set is cut", Reason.TRUNCATED)
+        return b""

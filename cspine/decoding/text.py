@@ -1,0 +1,131 @@
+"""Text of a DICOM header: character sets, cleaning for display, dates and times (PS3.3 C.12.1.1.2, PS3.5 6)."""
+
+import re
+from datetime import date
+
+from pydicom.charset import CODES_TO_ENCODINGS, handled_encodings, python_encoding
+
+from cspine.decoding.attributes import Attributes
+from cspine.reasons import Reason
+
+ESCAPE = b"\x1b"
+DEFAULT = "latin_1"
+LIMITS = {"PN": 3 * 64 + 2, "LO": 64, "SH": 16, "CS": 16}  # characters that the standard allows
+KEPT = {"PN": 400, "LO": 100, "SH": 100, "CS": 20}  # characters that are kept all the same
+_PART = re.compile(rb"^[^\x1b]+|\x1b[^\x1b]*")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]+")
+_DATE = re.compile(r"(\d{4})(\.?)(\d\d)\2(\d\d)")
+_TIME = re.compile(r"(\d\d)(?::?(\d\d)(?::?(\d\d)(?:\.\d{0,6})?)?)?")
+_UID = re.compile(r"\d+(?:\.\d+)+")
+MAX_UID = 64
+
+
+class Reader:
+    """Reads the text of one header and gathers what was odd with it in `flags`."""
+
+    def __init__(self, attributes: Attributes) -> None:
+        """Take the character sets from (0008,0005) *Specific Character Set*."""
+        self._attributes = attributes
+        self.flags: set[Reason] = set()
+        self._encodings = self._read_encodings(attributes.codes("SpecificCharacterSet"))
+
+    def text(self, keyword: str, vr: str) -> str | None:
+        """Return a text decoded and cleaned for display, or None where there is none."""
+        raw = self._attributes.raw(keyword).strip(b" \0")
+        if not raw:
+            return None
+        text = self._decoded(raw, {0x5E, 0x3D} if vr == "PN" else set())
+        first = text.split("\\")[0] if vr != "PN" else text
+        return self._clean(first, vr)
+
+    def uid(self, keyword: str) -> str | None:
+        """Return a valid UID, or None with a flag (missing_uid, bad_uid)."""
+        value = self._attributes.raw(keyword).decode("ascii", "replace").strip(" \0")
+        if not value:
+            self.flags.add(Reason.MISSING_UID)
+            return None
+        if len(value) > MAX_UID or not _UID.fullmatch(value):
+            self.flags.add(Reason.BAD_UID)
+            return None
+        return value
+
+    def date(self, keyword: str) -> str | None:
+        """Return a date as YYYY-MM-DD, or None; an impossible one is flagged (bad_date)."""
+        value = self._attributes.code(keyword)
+        if not value:
+            return None
+        if match := _DATE.fullmatch(value):
+            year, _, month, day = match.groups()
+            try:
+                return date(int(year), int(month), int(day)).isoformat()
+            except ValueError:
+                pass
+        self.flags.add(Reason.BAD_DATE)
+        return None
+
+    def time(self, keyword: str) -> str | None:
+        """Return a time as HH:MM:SS, or None; an impossible one is flagged (bad_date)."""
+        value = self._attributes.code(keyword)
+        if not value:
+            return None
+        if match := _TIME.fullmatch(value):
+            hour, minute, second = (int(part or 0) for part in match.groups())
+            if hour < 24 and minute < 60 and second <= 60:  # 60 is a leap second
+                return f"{hour:02}:{minute:02}:{second:02}"
+        self.flags.add(Reason.BAD_DATE)
+        return None
+
+    def _read_encodings(self, terms: list[str]) -> list[str]:
+        encodings = []
+        for term in terms or [""]:
+            name = re.sub(r"[ _-]+", "_", term.upper())
+            encoding = _ENCODINGS.get(name)
+            if encoding is None:
+                self.flags.add(Reason.BAD_CHARSET)
+            else:
+                encodings.append(encoding)
+        return encodings or [DEFAULT]
+
+    def _decoded(self, raw: bytes, delimiters: set[int]) -> str:
+        if raw.isascii() and ESCAPE not in raw:
+            return raw.decode("ascii")
+        first = self._encodings[0]
+        if not (Reason.BAD_CHARSET in self.flags or "SpecificCharacterSet" in self._attributes):
+            self.flags.add(Reason.BAD_CHARSET)  # only ASCII is allowed where no character set is named
+        if Reason.BAD_CHARSET in self.flags and ESCAPE not in raw:
+            try:
+                return raw.decode("utf-8")
+            except UnicodeDecodeError:
+                return raw.decode(first, "replace")
+        try:
+            if ESCAPE not in raw:
+                return raw.decode(first)
+            return "".join(self._part(part, delimiters) for part in _PART.findall(raw))
+        except UnicodeDecodeError:
+            self.flags.add(Reason.BAD_CHARSET)
+            return re.sub(rb"\x1b[$()-][)(]?.", b"", raw).decode(first, "replace")
+
+    def _part(self, part: bytes, delimiters: set[int]) -> str:
+        """Decode what follows one escape sequence; a delimiter takes back the first character set (PS3.5 6.1.2.5.3)."""
+        first = self._encodings[0]
+        if not part.startswith(ESCAPE):
+            return part.decode(first)
+        length = 4 if part[1:3] in {b"$(", b"$)"} else 3
+        encoding = CODES_TO_ENCODINGS.get(part[:length])
+        if encoding is None:
+            self.flags.add(Reason.BAD_CHARSET)
+            return part[1:].decode(first, "replace")
+        if encoding in handled_encodings:
+            return part.decode(encoding)
+        part = part[length:]
+        stop = next((at for at, byte in enumerate(part) if byte in delimiters), len(part))
+        return part[:stop].decode(encoding) + part[stop:].decode(first)
+
+    def _clean(self, text: str, vr: str) -> str | None:
+        cleaned = _CONTROLS.sub(lambda match: "" if match[0].strip("\0") == "" else " ", text).strip()
+        if cleaned != text.strip() or len(text) > LIMITS[vr]:
+            self.flags.add(Reason.BAD_TEXT)
+        return cleaned[: KEPT[vr]] or None
+
+
+_ENCODINGS = {re.sub(r"[ _-]+", "_", term.upper()): name or DEFAULT for term, name in python_encoding.items()}

@@ -1,0 +1,112 @@
+"""TIFF: the directory of its pages, and the pages of 16 bits, which Pillow knows only in part."""
+
+import io
+import struct
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import imagecodecs
+import numpy as np
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from cspine.decoding.codecs import Cells
+from cspine.decoding.layout import check_size
+from cspine.errors import Refused
+from cspine.reasons import Reason
+from cspine.settings import Settings
+
+SUBFILE, WIDTH, LENGTH, BITS, PHOTOMETRIC, ORIENTATION, SAMPLES, SAMPLE_FORMAT = 254, 256, 257, 258, 262, 274, 277, 339
+STRIPS, STRIP_SIZES, TILES, TILE_SIZES = 273, 279, 324, 325
+REDUCED = 1  # bit of NewSubfileType: a smaller copy of another page
+MAX_SAMPLES = 4
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: its place in the file and what its directory says."""
+
+    index: int
+    rows: int
+    columns: int
+    bits: int
+    samples: int
+    inverted: bool
+    orientation: int
+
+
+def read_pages(file: BinaryIO, settings: Settings) -> list[Page]:
+    """Read the directories of a TIFF and check each page; smaller copies of a page are left out.
+
+    Raises `Refused` (too_many_pixels, truncated, unsupported_pixel_type, corrupt).
+    """
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = file.read(16)
+    pages: list[Page] = []
+    seen: set[int] = set()
+    try:
+        directory = ImageFileDirectory_v2(head[:16] if head[2:3] == b"+" or head[3:4] == b"+" else head[:8])
+        at, index = directory.next, 0
+        while at and at not in seen:
+            if index >= settings.max_frames:
+                raise Refused(f"more than {settings.max_frames} pages", Reason.TOO_MANY_PIXELS)
+            if at >= size:
+                raise Refused("a page lies beyond the end", Reason.TRUNCATED)
+            seen.add(at)
+            file.seek(at)
+            directory.load(file)
+            if not _number(directory, SUBFILE, 0) & REDUCED:
+                pages.append(_page(directory, index, size))
+            at, index = directory.next, index + 1
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error) as error:
+        raise Refused("TIFF directory", Reason.CORRUPT) from error
+    if not pages:
+        raise Refused("TIFF without a page", Reason.CORRUPT)
+    for page in pages:
+        check_size(page.rows, page.columns, len(pages), settings)
+    return pages
+
+
+def decode_page(file: BinaryIO, page: Page) -> Cells:
+    """Decode a page of 16 bits by libtiff: uint16 (rows, columns) or (rows, columns, 2..4); raises `Refused`."""
+    file.seek(0)
+    try:
+        cells: Cells = imagecodecs.tiff_decode(file.read(), index=page.index)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise Refused(f"tiff: {type(error).__name__}", Reason.CORRUPT) from error
+    if cells.ndim == 3 and cells.shape[-1] != page.samples:
+        cells = np.moveaxis(cells, 0, -1)
+    if cells.dtype != np.uint16 or cells.shape[:2] != (page.rows, page.columns):
+        raise Refused(f"decoded to {cells.dtype} {cells.shape}", Reason.UNSUPPORTED_PIXEL_TYPE)
+    return cells
+
+
+def _page(directory: Any, index: int, size: int) -> Page:
+    bits = directory.get(BITS, (1,))
+    bits = bits if isinstance(bits, tuple) else (bits,)
+    samples = _number(directory, SAMPLES, 1)
+    unsigned = _number(directory, SAMPLE_FORMAT, 1) in {1, 4}
+    if bits[0] not in {1, 2, 4, 8, 16} or len(set(bits)) != 1 or not unsigned or not 1 <= samples <= MAX_SAMPLES:
+        raise Refused(f"{samples} samples of {bits[0]} bits", Reason.UNSUPPORTED_PIXEL_TYPE)
+    _check_data(directory, size)
+    return Page(
+        index=index,
+        rows=_number(directory, LENGTH, 0),
+        columns=_number(directory, WIDTH, 0),
+        bits=bits[0],
+        samples=samples,
+        inverted=_number(directory, PHOTOMETRIC, 1) == 0,
+        orientation=_number(directory, ORIENTATION, 1),
+    )
+
+
+def _check_data(directory: Any, size: int) -> None:
+    for offsets_tag, sizes_tag in ((STRIPS, STRIP_SIZES), (TILES, TILE_SIZES)):
+        offsets, sizes = directory.get(offsets_tag, ()), directory.get(sizes_tag, ())
+        if any(offset + length > size for offset, length in zip(offsets, sizes, strict=False)):
+            raise Refused("a strip lies beyond the end", Reason.TRUNCATED)
+
+
+def _number(directory: Any, tag: int, default: int) -> int:
+    value = directory.get(tag, default)
+    return int(value[0] if isinstance(value, tuple) else value)
