@@ -70,7 +70,7 @@ def open_object(file: BinaryIO, settings: Settings) -> DicomObject:
     if transfer_syntax == syntax.DEFLATED:
         start = source.position
         inflating = Inflating(file, start, size - start, settings)
-        source = Source(cast(BinaryIO, inflating), 0, None)
+        source = Source(cast(BinaryIO, inflating), 0, None, inflating.limit)
     encoding = syntax.encoding_of(source.peek(8), transfer_syntax)
     walk = Walk(source, encoding, settings.max_nesting)
     cut: Refused | None = None
@@ -91,6 +91,8 @@ def open_object(file: BinaryIO, settings: Settings) -> DicomObject:
         codec = _syntax(transfer_syntax, walk.pixels)
         if walk.pixels.tag != PIXEL_DATA:
             raise Refused("float pixel data", Reason.UNSUPPORTED_PIXEL_TYPE)
+        if source.limit is not None:  # a bomb is told by what it claims, before its size in pixels
+            source.require(walk.pixels.length or 0)
         layout = read_layout(attributes, settings)
         _check_length(walk.pixels, layout, codec, source)
     except Refused as error:

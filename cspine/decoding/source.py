@@ -14,13 +14,14 @@ WINDOW = 2**16
 class Source:
     """A stream that is read forward only; it knows where it is and, for a plain file, where it ends."""
 
-    def __init__(self, file: BinaryIO, offset: int, size: int | None) -> None:
-        """Start at `offset` of `file`, which has `size` bytes, or an unknown number if it is made while it is read."""
+    def __init__(self, file: BinaryIO, offset: int, size: int | None, limit: int | None = None) -> None:
+        """Start at `offset` of `file`, which has `size` bytes; None for one that is inflated, to `limit` bytes at most."""
         self._file = file
         self._buffer = b""
         self._at = 0
         self.position = offset
         self.size = size
+        self.limit = limit
         file.seek(offset)
 
     def peek(self, count: int) -> bytes:
@@ -66,7 +67,9 @@ class Source:
                 count -= len(self.read(min(count, WINDOW)))
 
     def require(self, count: int) -> None:
-        """Raise `Refused` (truncated) where the file is known to end before `count` more bytes."""
+        """Raise `Refused` (truncated, decompression_bomb) where `count` more bytes cannot come or are not allowed."""
+        if self.limit is not None and self.position + count > self.limit:
+            raise Refused(f"{count} bytes at {self.position} inflated", Reason.DECOMPRESSION_BOMB)
         if self.size is not None and self.position + count > self.size:
             raise Refused(f"{count} bytes at {self.position} of a file of {self.size}", Reason.TRUNCATED)
 
