@@ -91,9 +91,11 @@ class Settings(BaseSettings):
         return not self.redis_url
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables by which a child process gets these very settings."""
-        fields = type(self).model_fields
-        return {str(field.validation_alias): str(getattr(self, name)) for name, field in fields.items()}
+        """Return the environment of a child process that shall have these very settings, wherever it runs."""
+        root = str(Path(__file__).resolve().parent.parent)
+        own = {str(field.validation_alias): str(getattr(self, name)) for name, field in type(self).model_fields.items()}
+        own |= {"CSPINE_VAR": str(self.var.absolute()), "PYTHONPATH": _path_list(root, os.environ.get("PYTHONPATH"))}
+        return dict(os.environ) | own
 
     @cached_property
     def key(self) -> str:
@@ -106,6 +108,10 @@ class Settings(BaseSettings):
                 raise Usage(f"in production SECRET_KEY must have at least {MIN_KEY_LENGTH} characters of its own")
             return self.secret_key
         return self.secret_key or _kept_key(self.var / "secret_key")
+
+
+def _path_list(first: str, others: str | None) -> str:
+    return os.pathsep.join(dict.fromkeys([first, *(others or "").split(os.pathsep)])).rstrip(os.pathsep)
 
 
 def _kept_key(path: Path) -> str:

@@ -139,11 +139,11 @@ def _hold(session: Session, rows: Sequence[Candidate], stage: Stage, worker: str
     ).all()  # fmt: skip
     assert len(taken) == len(ids), "rows were locked and left their state"
     latest = (
-        select(Attempt.screening_id, func.max(Attempt.number))
+        select(Attempt.screening_id, func.max(Attempt.number).label("number"))
         .where(Attempt.screening_id.in_(ids))
         .group_by(Attempt.screening_id)
     )
-    numbers = {screening_id: number for screening_id, number in session.execute(latest)}
+    numbers = {row.screening_id: row.number for row in session.execute(latest)}
     attempts = [
         {"screening_id": id_, "claim_id": claim.id, "release_id": release_id, "stage": stage.value,
          "number": numbers.get(id_, 0) + 1, "company": len(ids), "worker": worker, "device": device,
