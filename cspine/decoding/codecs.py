@@ -27,7 +27,7 @@ def decode_frame(data: bytes, codec: Codec, layout: Layout) -> Cells:
 
     Raises `Refused` (corrupt, truncated, bad_geometry, ...).
     """
-    cells = _DECODERS[codec](data, layout)
+    cells = np.asarray(_DECODERS[codec](data, layout))
     if cells.dtype == np.int8:
         cells = cells.astype(np.int16)
     if cells.dtype not in (np.uint8, np.uint16, np.int16):
@@ -37,12 +37,11 @@ def decode_frame(data: bytes, codec: Codec, layout: Layout) -> Cells:
     return cells
 
 
-def _call(decoder: Callable[..., Any], data: bytes, **options: Any) -> Cells:
+def _call(decoder: Callable[..., Any], data: bytes, **options: Any) -> Any:
     try:
-        cells: Cells = decoder(data, **options)
+        return decoder(data, **options)
     except (RuntimeError, ValueError, TypeError, OverflowError) as error:  # each codec has a RuntimeError of its own
         raise Refused(f"{decoder.__name__}: {type(error).__name__}", Reason.CORRUPT) from error
-    return cells
 
 
 def _check(header: StreamHeader, layout: Layout) -> None:
@@ -54,7 +53,7 @@ def _check(header: StreamHeader, layout: Layout) -> None:
         raise Refused(f"stream of {header.precision} bits", Reason.UNSUPPORTED_BIT_LAYOUT)
 
 
-def _jpeg(data: bytes, layout: Layout) -> Cells:
+def _jpeg(data: bytes, layout: Layout) -> Any:
     header = read_jpeg(data)
     if header.sof not in HUFFMAN_SOFS:
         raise Refused(f"JPEG process with SOF{header.sof - 0xC0}", Reason.UNSUPPORTED_TRANSFER_SYNTAX)
@@ -73,7 +72,7 @@ def _is_ycbcr(data: bytes) -> bool:
     return b"JFIF\0" in data[:64] or b"Adobe" in data[:256]
 
 
-def _jpegls(data: bytes, layout: Layout) -> Cells:
+def _jpegls(data: bytes, layout: Layout) -> Any:
     header = read_jpeg(data)
     if header.sof != JPEG_LS:
         raise Refused("no JPEG-LS stream", Reason.CORRUPT)
@@ -81,7 +80,7 @@ def _jpegls(data: bytes, layout: Layout) -> Cells:
     return _call(imagecodecs.jpegls_decode, data)
 
 
-def _jpeg2000(data: bytes, layout: Layout) -> Cells:
+def _jpeg2000(data: bytes, layout: Layout) -> Any:
     header = read_jpeg2000(data)
     _check(header, layout)
     if header.high_throughput:
@@ -92,16 +91,15 @@ def _jpeg2000(data: bytes, layout: Layout) -> Cells:
 def _rle(data: bytes, layout: Layout) -> Cells:
     width = layout.bits_allocated // 8
     check_rle(data, layout.samples * width)
-    shape = (layout.samples, layout.rows, layout.columns)
     dtype = np.dtype(f"u{width}")
-    planes = np.frombuffer(_call(imagecodecs.dicomrle_decode, data, dtype=dtype), dtype)
-    if planes.size != layout.samples * layout.rows * layout.columns:
-        raise Refused(f"{planes.size} cells in an RLE frame", Reason.CORRUPT)
-    planes = planes.reshape(shape)
+    unpacked: bytes = _call(imagecodecs.dicomrle_decode, data, dtype=dtype)
+    if len(unpacked) != layout.frame_bytes:
+        raise Refused(f"{len(unpacked)} bytes in an RLE frame of {layout.frame_bytes}", Reason.CORRUPT)
+    planes: Cells = np.frombuffer(unpacked, dtype).reshape(layout.samples, layout.rows, layout.columns)
     return planes[0] if layout.samples == 1 else np.moveaxis(planes, 0, -1)
 
 
-_DECODERS: dict[Codec, Callable[[bytes, Layout], Cells]] = {
+_DECODERS: dict[Codec, Callable[[bytes, Layout], Any]] = {
     "jpeg": _jpeg,
     "jpegls": _jpegls,
     "jpeg2000": _jpeg2000,

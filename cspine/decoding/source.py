@@ -15,7 +15,7 @@ class Source:
     """A stream that is read forward only; it knows where it is and, for a plain file, where it ends."""
 
     def __init__(self, file: BinaryIO, offset: int, size: int | None, limit: int | None = None) -> None:
-        """Start at `offset` of `file`, which has `size` bytes; None for one that is inflated, to `limit` bytes at most."""
+        """Start at `offset` of a `file` of `size` bytes; None for one that is inflated, to `limit` bytes at most."""
         self._file = file
         self._buffer = b""
         self._at = 0
