@@ -16,12 +16,16 @@ from cspine.settings import Settings
 Finding = tuple[bool, str, str]
 
 
+KINDS = ("sweep", "prepare", "screen")
+
+
 @click.command()
-def doctor() -> int:
+@click.option("--part", type=click.Choice(KINDS), help="Ask only whether a process of this kind is alive.")
+def doctor(part: str | None) -> int:
     """Check database, broker, blob store, release and workers; exit 3 where something is missing."""
     settings = Settings()
     installation = Service(settings, Database.of(settings), BlobStore(settings.blobs), Bell(settings))
-    findings = list(examine(installation))
+    findings = list(_processes(installation, part) if part else examine(installation))
     for good, name, words in findings:
         click.echo(f"{'ok  ' if good else 'BAD '} {name}: {words}")
     return 0 if all(good for good, _, _ in findings) else 3
@@ -42,14 +46,19 @@ def examine(installation: Service) -> Iterator[Finding]:
     yield alive, "broker", "answers" if alive else "does not answer: is `cspine up` running?"
     yield _blobs(installation)
     yield _release(installation)
+    yield from _processes(installation, *KINDS)
     with installation.database.read() as session:
-        for kind in ("sweep", "prepare", "screen"):
-            living = heartbeats.alive(session, kind)
-            yield living, kind, "alive" if living else "no process is alive: is `cspine up` running?"
         fault = heartbeats.fault(session)
     if fault is not None:
         yield False, fault.worker, f"{fault.reason.value}: {fault.detail}"
     yield settings.env == "production" or not settings.secure_cookies, "environment", settings.env
+
+
+def _processes(installation: Service, *kinds: str) -> Iterator[Finding]:
+    with installation.database.read() as session:
+        for kind in kinds:
+            living = heartbeats.alive(session, kind)
+            yield living, kind, "alive" if living else "no process is alive: is `cspine up` running?"
 
 
 def _blobs(installation: Service) -> Finding:
