@@ -13,7 +13,7 @@ from cspine import archives
 from cspine.blobs import BlobStore, Stored
 from cspine.database import Database
 from cspine.decoding import Header, read_header
-from cspine.errors import Permanent, Refused, ServiceFault, Skipped
+from cspine.errors import Refused, ServiceFault, Skipped
 from cspine.queue import Bell
 from cspine.reasons import Reason
 from cspine.records import intake as records
@@ -44,7 +44,7 @@ class Intake:
         try:
             stored = self._blobs.put(source, self._settings.max_file_bytes)
         except Refused as refusal:  # too large, or an archive entry that lies about its size
-            return [self._refuse_unread(name, refusal)]
+            return [self._record(name, None, Refusal(Disposition.REJECTED, refusal.reason.value))]
         try:
             with self._blobs.open(stored.key) as file:
                 zipped = archives.is_zip(file)
@@ -60,7 +60,7 @@ class Intake:
         try:
             file = path.open("rb")
         except OSError:
-            return [self._refuse_unread(name, Refused("cannot be opened", Reason.UNREADABLE))]
+            return [self._record(name, None, Refusal(Disposition.REJECTED, Reason.UNREADABLE.value))]
         with file:
             return self.receive(file, name)
 
@@ -82,10 +82,14 @@ class Intake:
         except Refused as refusal:
             return Refusal(Disposition.REJECTED, refusal.reason.value)
 
-    def _record(self, name: str, stored: Stored, outcome: Header | Refusal) -> Receipt:
+    def _record(self, name: str, stored: Stored | None, outcome: Header | Refusal) -> Receipt:
         with self._database.write() as session:
-            receipt = records.admit(session, self._batch, name, stored, outcome)
-        if not receipt.keeps_blob:
+            if stored is None:
+                assert isinstance(outcome, Refusal)
+                receipt = records.refuse_unread(session, self._batch, name, outcome.reason)
+            else:
+                receipt = records.admit(session, self._batch, name, stored, outcome)
+        if stored is not None and not receipt.keeps_blob:
             self._blobs.delete(stored.key)
         if receipt.ring is not None:
             self._pending[receipt.ring.screening_id] = receipt.ring
@@ -99,28 +103,32 @@ class Intake:
 
         Everything is unpacked and looked at before the first row is written, so that nothing is half-taken.
         """
-        unpacked: list[tuple[str, Stored, Header | Refusal]] = []
+        unpacked: list[tuple[str, Stored | None, Header | Refusal]] = []
         refusal: Refusal | None = None
         try:
             with self._blobs.open(archive.key) as file:
-                for entry in archives.entries(file, self._settings):
-                    with entry.open() as source:
-                        stored = self._blobs.put(source)
-                    unpacked.append((f"{name}!{entry.name}", stored, self._look(entry.name, stored)))
+                unpacked += (self._unpack(name, entry) for entry in archives.entries(file, self._settings))
         except Refused as refused:
             refusal = Refusal(Disposition.REJECTED, refused.reason.value, "zip")
         if refusal is None and not any(_is_picture(outcome) for _, _, outcome in unpacked):
             refusal = Refusal(Disposition.REJECTED, Reason.ARCHIVE_NO_IMAGES.value, "zip")
         if refusal is not None:
             for _, stored, _ in unpacked:
-                self._blobs.delete(stored.key)
+                if stored is not None:
+                    self._blobs.delete(stored.key)
             return [self._record(name, archive, refusal)]
         self._blobs.delete(archive.key)
         return [self._record(*entry) for entry in unpacked]
 
-    def _refuse_unread(self, name: str, refusal: Permanent) -> Receipt:
-        with self._database.write() as session:
-            return records.refuse_unread(session, self._batch, name, 0, refusal.reason.value)
+    def _unpack(self, archive_name: str, entry: archives.Entry) -> tuple[str, Stored | None, Header | Refusal]:
+        """Store one entry; an entry that is damaged or too large is refused alone."""
+        name = f"{archive_name}!{entry.name}"
+        try:
+            with entry.open() as source:
+                stored = self._blobs.put(source, self._settings.max_file_bytes)
+        except Refused as refused:
+            return name, None, Refusal(Disposition.REJECTED, refused.reason.value)
+        return name, stored, self._look(entry.name, stored)
 
     def _ring(self, rings: list[Ring]) -> None:
         by_queue: dict[tuple[str, str], list[Ring]] = {}

@@ -56,10 +56,10 @@ def admit(session: Session, batch: Batch, name: str, stored: Stored, outcome: He
     return _admit_duplicate(session, batch, name, first, stored, outcome)
 
 
-def refuse_unread(session: Session, batch: Batch, name: str, size: int, reason: str) -> Receipt:
-    """Record a file of which not all bytes were read, since it is too large."""
+def refuse_unread(session: Session, batch: Batch, name: str, reason: str) -> Receipt:
+    """Record a file of which not all bytes were read: too large, damaged inside its archive, without permission."""
     refusal = Refusal(Disposition.REJECTED, reason)
-    row = _row(session, batch, name, refusal, sha256=None, size=size, original=False)
+    row = _row(session, batch, name, refusal, sha256=None, size=0, original=False)
     session.add(row)
     session.flush()
     batches.note_unreadable(session, batch.id, 1)
@@ -147,11 +147,10 @@ def _original(session: Session, sha256: str) -> ReceivedFile | None:
 
 def _row(session: Session, batch: Batch, name: str, outcome: Header | Refusal, *, sha256: str | None, size: int,
          original: bool) -> ReceivedFile:  # fmt: skip
-    taken = isinstance(outcome, Header)
+    refusal = outcome if isinstance(outcome, Refusal) else None
     return ReceivedFile(
         batch_id=batch.id, name=clean(name), kind=outcome.kind, sha256=sha256, size=size, original=original,
-        disposition=Disposition.ACCEPTED if taken else outcome.disposition,
-        reason=None if isinstance(outcome, Header) else outcome.reason,
+        disposition=refusal.disposition if refusal else Disposition.ACCEPTED, reason=refusal.reason if refusal else None,
         flags=list(outcome.flags) if isinstance(outcome, Header) else [], received_at=now(session),
     )  # fmt: skip
 

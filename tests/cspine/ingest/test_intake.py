@@ -185,9 +185,30 @@ def test_an_archive_without_pictures_is_one_rejected_file(door: Door) -> None:
     assert list(door.blobs.keys()) == []
 
 
-def test_an_archive_inside_an_archive_is_refused_as_a_whole(door: Door) -> None:
+def test_an_archive_inside_an_archive_is_refused_alone(door: Door) -> None:
     receipts = door.intake.receive(io.BytesIO(archive(a=png(1), b=archive(c=png(2)))), "a.zip")
-    assert [receipt.reason for receipt in receipts] == ["archive_nested"]
+    assert [receipt.reason for receipt in receipts] == [None, "archive_nested"]
+    assert len(list(door.blobs.keys())) == 1
+
+
+def test_a_damaged_entry_is_refused_alone(door: Door) -> None:
+    data = bytearray(archive(a=png(1), b=png(2)))
+    data[60] ^= 0xFF
+    receipts = door.intake.receive(io.BytesIO(bytes(data)), "a.zip")
+    assert [(receipt.disposition, receipt.reason) for receipt in receipts] == [
+        ("rejected", "corrupt"),
+        ("accepted", None),
+    ]
+    assert door.ledger().balanced
+
+
+def test_an_archive_that_climbs_out_is_refused_as_a_whole(door: Door) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("a.png", png(1))
+        made.writestr("../b.png", png(2))
+    receipts = door.intake.receive(io.BytesIO(file.getvalue()), "a.zip")
+    assert [receipt.reason for receipt in receipts] == ["archive_traversal"]
     assert list(door.blobs.keys()) == []
 
 
