@@ -150,7 +150,8 @@ def _row(session: Session, batch: Batch, name: str, outcome: Header | Refusal, *
     refusal = outcome if isinstance(outcome, Refusal) else None
     return ReceivedFile(
         batch_id=batch.id, name=clean(name), kind=outcome.kind, sha256=sha256, size=size, original=original,
-        disposition=refusal.disposition if refusal else Disposition.ACCEPTED, reason=refusal.reason if refusal else None,
+        disposition=refusal.disposition if refusal else Disposition.ACCEPTED,
+        reason=refusal.reason if refusal else None,
         flags=list(outcome.flags) if isinstance(outcome, Header) else [], received_at=now(session),
     )  # fmt: skip
 
