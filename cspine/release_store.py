@@ -38,7 +38,7 @@ def fetch(blobs: BlobStore, identity: str, cache: Path) -> Path:
             made.mkdir()
             sums = blobs.get(_key(identity, releases.SUMS))
             (made / releases.SUMS).write_bytes(sums)
-            for name in releases.listed(sums):
+            for name in releases.parse(sums.decode()):
                 (made / name).write_bytes(blobs.get(_key(identity, name)))
             try:
                 made.rename(folder)

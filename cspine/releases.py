@@ -35,7 +35,7 @@ def read_card(folder: Path) -> Card:
 def verify(folder: Path) -> list[str]:
     """Return what is wrong with a release, one sentence a fault that names the file; empty if it is whole."""
     try:
-        listed = _listed(folder)
+        listed = parse((folder / SUMS).read_text())
     except (OSError, ValueError) as error:
         return [f"{SUMS} cannot be read: {error}"]
     faults = [f"{name} is not listed in {SUMS}" for name in FILES if name not in listed]
@@ -71,10 +71,13 @@ def _present(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_file())
 
 
-def _listed(folder: Path) -> dict[str, str]:
-    """Parse SHA256SUMS, as sha256sum(1) writes it; names with a folder in them are refused."""
+def parse(sums: str) -> dict[str, str]:
+    """Read the text of SHA256SUMS, as sha256sum(1) writes it, into name -> digest.
+
+    Raises `ValueError` for a line of another form, or for a name with a folder in it.
+    """
     listed = {}
-    for line in (folder / SUMS).read_text().splitlines():
+    for line in sums.splitlines():
         digest, separator, name = line.partition("  ")
         if not separator or len(digest) != 64 or not name or Path(name).name != name:
             raise ValueError(f"not a line of sha256sum: {line[:80]!r}")
