@@ -50,7 +50,7 @@ def spine(a: Anatomy, lesion: Lesion) -> Spine:
 
 def _frames(a: Anatomy, lesion: Lesion) -> list[Frame]:
     above = np.arange(len(LEVELS)) <= lesion.index - (lesion.label == "fracture")
-    tilt = a.tilt + lesion.kyphosis * above
+    tilt = a.tilt + lesion.kyphosis * (above - 0.5)  # the neck as a whole leans no more than another's
     foot = np.zeros(2)
     frames: list[Frame] = []
     for i in reversed(range(len(LEVELS))):

@@ -1,0 +1,1 @@
+"""Keras networks, their training, saliency and releases. Networks only; rows of SQL are tables and records."""

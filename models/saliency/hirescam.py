@@ -1,0 +1,29 @@
+"""HiResCAM (Draelos and Carin 2020, https://arxiv.org/abs/2011.08891): where the evidence for a class stands."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+
+def explain(model_fn: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+    """Return the gradient of a label's logit times the activation, summed over channels.
+
+    Parameters
+    ----------
+    model_fn
+        From activations to logits (n, classes): the network above the layer that is explained.
+    x
+        Activations (n, rows, columns, channels), float.
+    label
+        int (n,), the label to explain for each.
+
+    Returns
+    -------
+    float (n, rows, columns). Positive values speak for the label, negative ones against it. Where `model_fn` is
+    linear the map adds up to the logit without its bias.
+    """
+    x = tf.convert_to_tensor(x)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        chosen = tf.gather(model_fn(x), label, batch_dims=1)
+    return tf.reduce_sum(tape.gradient(chosen, x) * x, axis=-1)

@@ -1,0 +1,1 @@
+"""Training: from labelled pictures or phantoms to a release folder."""

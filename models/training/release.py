@@ -1,0 +1,161 @@
+"""From a trained network to a release folder: calibrate on validation data, measure on test data, write, seal."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from cspine import preprocessing, releases
+from cspine.card import Card, Input, LabelWeight, Metric, OutOfDistribution, Thresholds
+from cspine.errors import Usage
+from models import metrics, ood
+from models.networks import NETWORKS
+from models.release import LoadedRelease, Prediction, load, sentinel
+from models.training import baseline
+from models.training.data import Samples, Splits, manifest_sha256
+
+INTENDED_USE = (
+    "An aid for the order in which lateral radiographs of the cervical spine are read. Every study is read by a "
+    "person; nothing is ruled out, hidden or diagnosed."
+)
+DEMO_LIMITS = (
+    "Trained on drawings made by this program and on nothing else: it has never seen a radiograph, and its answers "
+    "about radiographs mean nothing. Its figures were measured on further drawings of the same kind. For showing and "
+    "testing the program only; not for any patient."
+)
+REAL_LIMITS = (
+    "Measured on a held-out part of the data that it was trained on. Published tools of this kind reached 55-90 % "
+    "sensitivity elsewhere, single models as low as 31 %: measure it on films of the place where it shall work."
+)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a release calls itself."""
+
+    name: str
+    version: str
+    network: str
+    width: float
+    labels: tuple[LabelWeight, ...]
+    normal_label: str
+    demo: bool
+
+
+def write(folder: Path, model: keras.Model, who: Identity, wanted: Input, splits: Splits) -> Card:
+    """Calibrate a network, measure it, and write the release into a folder, which appears whole or not at all."""
+    if folder.exists() and not (folder / releases.SUMS).exists() and any(folder.iterdir()):
+        raise Usage(f"{folder} holds something that is not a release")
+    draft = Card(
+        name=who.name, version=who.version, network=who.network, width=who.width, labels=who.labels,
+        normal_label=who.normal_label, input=wanted, preprocessing=preprocessing.VERSION,
+        data_manifest_sha256=manifest_sha256(splits), metrics={}, thresholds=Thresholds(flag=0.5), temperature=1.0,
+        ood=OutOfDistribution(method="mahalanobis", threshold=1.0), intended_use=INTENDED_USE,
+        limits=DEMO_LIMITS if who.demo else REAL_LIMITS, demo=who.demo,
+    )  # fmt: skip
+    arrays = ood.fit(_features(model, who.network, splits["training"], wanted))
+    card = _calibrated(draft, model, arrays, splits["validation"])
+    release = LoadedRelease(card, "", model, arrays)
+    card = card.model_copy(update={"metrics": measure(release, splits)})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        made = Path(temporary) / "release"
+        made.mkdir()
+        model.save(made / "model.keras")
+        (made / "card.json").write_text(card.model_dump_json(indent=2) + "\n")
+        np.savez_compressed(made / "ood.npz", **arrays)
+        np.savez_compressed(made / "sentinel.npz", **sentinel(release, _pinned(splits["test"], len(who.labels))))
+        releases.seal(made)
+        load(made)
+        if folder.exists():
+            shutil.rmtree(folder)
+        made.replace(folder)
+    return card
+
+
+def predict(release: LoadedRelease, samples: Samples, batch: int = 32) -> Prediction:
+    """Analyse the pictures of a split as serving does."""
+    parts = [
+        release.predict(np.stack([preprocessing.to_input(picture, release.card.input) for picture in chunk]))
+        for chunk in (samples.pictures[i : i + batch] for i in range(0, len(samples), batch))
+    ]
+    return Prediction(
+        *(np.concatenate(columns) for columns in zip(*(vars(part).values() for part in parts), strict=True))
+    )
+
+
+def measure(release: LoadedRelease, splits: Splits) -> dict[str, Metric]:
+    """Measure a release on the test split, and beside it logistic regression on 32 x 32 pixels."""
+    test, card = splits["test"], release.card
+    answer, labels = predict(release, test), np.array(test.labels)
+    first, normal = answer.probabilities.argmax(1), card.normal_index
+    flagged = (first != normal) | (1 - answer.probabilities[:, normal] >= card.thresholds.flag)
+    found = {
+        "accuracy": metrics.proportion(first == labels),
+        "sensitivity_flag": metrics.proportion(flagged[labels != normal]),
+        "specificity_flag": metrics.proportion(~flagged[labels == normal]),
+        "ood_accepted": metrics.proportion(~answer.ood),
+        "baseline_logistic_32x32": metrics.proportion(baseline.hits(splits["training"], test)),
+    }
+    for index, name in enumerate(card.names):
+        found[f"recall_{name}"] = metrics.proportion(first[labels == index] == index)
+    if test.masks:
+        found |= pointing(answer.saliency, test, first == labels, normal, card.input)
+    return found
+
+
+def pointing(
+    saliency: NDArray[np.float32], test: Samples, right: NDArray[np.bool_], normal: int, wanted: Input
+) -> dict[str, Metric]:
+    """Return how often the map's greatest value lies in the lesion's mask, and how often the film's centre does."""
+    chosen = [i for i, label in enumerate(test.labels) if label != normal and right[i]]
+    cells = saliency.shape[1]
+    hit, centre = [], []
+    for i in chosen:
+        place = preprocessing.geometry(*test.masks[i].shape, wanted)
+        row, column = np.unravel_index(saliency[i].argmax(), (cells, cells))
+        y = (row + 0.5) * wanted.size / cells - place.top
+        x = (column + 0.5) * wanted.size / cells - place.left
+        height, width = test.masks[i].shape
+        y, x = int(y * height / place.height), int(x * width / place.width)
+        hit.append(0 <= y < height and 0 <= x < width and bool(test.masks[i][y, x]))
+        centre.append(bool(test.masks[i][height // 2, width // 2]))
+    return {
+        "saliency_hit": metrics.proportion(np.array(hit, bool)),
+        "saliency_hit_of_centre": metrics.proportion(np.array(centre, bool)),
+    }
+
+
+def _calibrated(draft: Card, model: keras.Model, arrays: ood.Arrays, validation: Samples) -> Card:
+    answer = predict(LoadedRelease(draft, "", model, arrays), validation)
+    labels = np.array(validation.labels)
+    temperature = metrics.temperature(answer.logits, labels)
+    normal = draft.normal_index
+    suspicion = 1 - softmax(answer.logits / temperature, axis=1)[:, normal]
+    return draft.model_copy(
+        update={
+            "temperature": temperature,
+            "thresholds": Thresholds(flag=metrics.flag_threshold(suspicion, labels != normal)),
+            "ood": OutOfDistribution(method="mahalanobis", threshold=ood.threshold(answer.ood_score)),
+        }
+    )
+
+
+def _features(model: keras.Model, network: str, samples: Samples, wanted: Input) -> NDArray[np.float32]:
+    below = keras.Model(model.inputs[0], model.get_layer(NETWORKS[network].SALIENCY_LAYER).output)
+    found = []
+    for i in range(0, len(samples), 32):
+        batch = np.stack([preprocessing.to_input(picture, wanted) for picture in samples.pictures[i : i + 32]])
+        found.append(ood.features(below(batch, training=False)).numpy())
+    return np.concatenate(found)
+
+
+def _pinned(test: Samples, classes: int) -> NDArray[np.uint8]:
+    """Choose a picture of each label for the sentinel, all of one shape."""
+    first = [test.pictures[test.labels.index(label)] for label in range(classes)]
+    return np.stack([picture for picture in first if picture.shape == first[0].shape])
