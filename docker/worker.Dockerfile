@@ -22,4 +22,4 @@ COPY models models
 COPY worker worker
 RUN python -m compileall -q cspine models worker migrations
 USER cspine
-CMD ["bin/cspine", "worker", "screen"]
+CMD ["bin/cspine", "worker", "--stage", "screen"]
