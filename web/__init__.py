@@ -1,0 +1,26 @@
+"""The pages: server-rendered Flask over `cspine.records`; no network is ever loaded here."""
+
+from flask import Flask
+from jinja2 import StrictUndefined
+
+from cspine.settings import Settings
+from web import auth, batches, errors, failures, health, live, security, studies, triage, upload, words
+from web.services import EXTENSION, Services
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Wire the application; opens no connection."""
+    settings = settings or Settings()
+    app = errors.Application(__name__)
+    app.jinja_env.undefined = StrictUndefined
+    app.extensions[EXTENSION] = Services.of(settings)
+    limiter = security.init(app, settings)
+    auth.init(app, limiter)
+    security.protect(app)  # after the sign-in check: a stranger's body is never read
+    errors.init(app)
+    words.init(app, settings)
+    live.init(app, settings)
+    upload.init(app, settings)
+    for part in (triage, studies, upload, batches, failures, health):
+        app.register_blueprint(part.pages)
+    return app

@@ -1,0 +1,5 @@
+"""Batches: their ledgers, live."""
+
+from web.batches.pages import pages
+
+__all__ = ["pages"]

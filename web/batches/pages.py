@@ -1,0 +1,92 @@
+"""The batches with their ledgers, live; one batch with its files."""
+
+from typing import Any
+
+from flask import Blueprint, Response, abort, jsonify, render_template, request
+
+from cspine.database import Database
+from cspine.ledger import BUCKETS, Ledger
+from cspine.records import batches
+from cspine.tables import Batch
+from web import live
+from web.services import services
+
+pages = Blueprint("batches", __name__, url_prefix="/batches")
+
+PAGE = 50
+FILES = 100
+
+
+@pages.get("")
+def listing() -> str:
+    """Show the batches, the newest first."""
+    before = _batch(request.args["before"]) if "before" in request.args else None
+    with services().database.read() as session:
+        rows = batches.listing(session, before.created_at if before else None, PAGE + 1)
+    more = rows[PAGE - 1].batch.id if len(rows) > PAGE else None
+    return render_template("batches/list.html", rows=rows[:PAGE], more=more, buckets=BUCKETS)
+
+
+@pages.get("/events")
+def listing_events() -> Response:
+    """Stream the ledgers of the newest batches as they change."""
+    own = services()
+    database = own.database
+    return live.stream(own.settings, lambda: _newest(database))
+
+
+@pages.get("/ledgers")
+def listing_ledgers() -> Response:
+    """Give the ledgers of the newest batches, for a page without a stream."""
+    return jsonify(_newest(services().database))
+
+
+@pages.get("/<batch_id>")
+def batch(batch_id: str) -> str:
+    """Show one batch: its ledger and its files."""
+    row = _batch(batch_id)
+    after = request.args.get("after", 0, type=int)
+    with services().database.read() as session:
+        counted = batches.ledger(session, row)
+        found = list(batches.files(session, row, after, FILES + 1))
+    more = found[FILES - 1]["id"] if len(found) > FILES else None
+    return render_template("batches/batch.html", batch=row, ledger=counted, buckets=BUCKETS, files=found[:FILES],
+                           more=more, after=after)  # fmt: skip
+
+
+@pages.get("/<batch_id>/events")
+def batch_events(batch_id: str) -> Response:
+    """Stream the batch's ledger as it changes."""
+    own, row = services(), _batch(batch_id)
+    database = own.database
+    return live.stream(own.settings, lambda: _ledger(database, row))
+
+
+@pages.get("/<batch_id>/ledger")
+def batch_ledger(batch_id: str) -> Response:
+    """Give the batch's ledger, for a page without a stream."""
+    return jsonify(_ledger(services().database, _batch(batch_id)))
+
+
+def _batch(batch_id: str) -> Batch:
+    with services().database.read() as session:
+        found = batches.by_id(session, batch_id)
+    if found is None:
+        abort(404)
+    return found
+
+
+def _ledger(database: Database, row: Batch) -> dict[str, Any]:
+    with database.read() as session:
+        return _counts(row.id, batches.ledger(session, row))
+
+
+def _newest(database: Database) -> dict[str, Any]:
+    with database.read() as session:
+        rows = batches.listing(session, limit=PAGE)
+    return {"batches": [_counts(row.batch.id, row.ledger) for row in rows]}
+
+
+def _counts(batch_id: str, ledger: Ledger) -> dict[str, Any]:
+    """Return a ledger by the batch's id; a name may be a patient's, and stays on the page."""
+    return {"id": batch_id} | {name: value for name, value in ledger.as_dict().items() if name != "batch"}

@@ -1,0 +1,35 @@
+// Talking to the server: changes with the CSRF token, and pieces of a page fetched anew.
+
+const token = () => document.querySelector('meta[name="csrf-token"]').content;
+
+/** POST without a body; true where the server did it. */
+export async function post(address) {
+  const response = await fetch(address, {
+    method: "POST",
+    headers: { Accept: "application/json", "X-CSRFToken": token() },
+  });
+  if (response.status === 401) location.reload();
+  return response.ok;
+}
+
+/** Fetch JSON; null where there is none to be had now. */
+export async function get(address) {
+  try {
+    const response = await fetch(address, { headers: { Accept: "application/json" } });
+    if (response.status === 401) location.reload();
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null; // the server is away for a moment
+  }
+}
+
+/** Replace the element of this id by the one that the page at the address has now; false where it has none. */
+export async function swap(id, address = location.href) {
+  const response = await fetch(address);
+  if (!response.ok) return false;
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById(id);
+  const old = document.getElementById(id);
+  if (!fresh || !old) return false;
+  old.replaceWith(document.adoptNode(fresh));
+  return true;
+}

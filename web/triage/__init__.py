@@ -1,0 +1,5 @@
+"""The triage list."""
+
+from web.triage.pages import pages
+
+__all__ = ["pages"]

@@ -1,0 +1,5 @@
+"""Upload: files and archives, streamed into a batch."""
+
+from web.upload.pages import init, pages
+
+__all__ = ["init", "pages"]

@@ -1,0 +1,62 @@
+"""One upload form becomes one job: its files go into its batch as they arrive."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from cspine.ingest import Intake, Receipt
+from cspine.records import submissions
+from cspine.records.audit import audit
+from cspine.states import Disposition
+from cspine.tables import Batch
+from web.services import Services
+
+WORDS = {
+    Disposition.ACCEPTED: "accepted",
+    Disposition.DUPLICATE: "received before",
+    Disposition.NOT_AN_IMAGE: "no picture",
+    Disposition.REJECTED: "could not be read",
+}
+
+
+@dataclass
+class Received:
+    """What became of the files of one form."""
+
+    counts: Counter[Disposition] = field(default_factory=Counter)
+    study_id: str | None = None  # where the form was one picture by itself
+    rung: bool = True
+
+    def add(self, receipts: Iterable[Receipt]) -> None:
+        """Count the files that one part of the form held."""
+        for receipt in receipts:
+            self.counts[receipt.disposition] += 1
+            self.study_id = receipt.study_id if self.counts.total() == 1 else None
+
+    @property
+    def sentence(self) -> str:
+        """Say it in words."""
+        total = self.counts.total()
+        parts = [f"{count} {WORDS[disposition]}" for disposition, count in self.counts.items()]
+        return f"{total} {'file' if total == 1 else 'files'} received: {', '.join(parts)}."
+
+
+def receive(own: Services, batch: Batch, nonce: str, actor: str, files: Iterable[tuple[str, BinaryIO]]) -> Received:
+    """Take the files of a form into its batch; where the transfer breaks off, the form may be sent again."""
+    intake = Intake(own.settings, own.database, own.blobs, own.bell, batch)
+    received = Received()
+    try:
+        for name, stream in files:
+            received.add(intake.receive(stream, name))
+    except BaseException:
+        with own.database.write() as session:
+            submissions.forget(session, nonce)
+        raise
+    finally:
+        received.rung = intake.finish()
+    with own.database.write() as session:
+        if received.study_id is not None:
+            submissions.note_study(session, nonce, received.study_id)
+        audit(session, actor, "upload", batch.id, {word.value: count for word, count in received.counts.items()})
+    return received
