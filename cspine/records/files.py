@@ -14,4 +14,4 @@ def first_names(session: Session, study_ids: Sequence[str]) -> dict[str, str]:
         select(func.min(ReceivedFile.id)).where(ReceivedFile.study_id.in_(study_ids)).group_by(ReceivedFile.study_id)
     )
     query = select(ReceivedFile.study_id, ReceivedFile.name).where(ReceivedFile.id.in_(first))
-    return {study_id: name for study_id, name in session.execute(query).tuples() if study_id is not None}
+    return {study_id: name for study_id, name in session.execute(query) if study_id is not None}

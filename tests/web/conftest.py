@@ -1,0 +1,92 @@
+"""A browser of the Flask test client: signed in, with a CSRF token, on a database of the test's own."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from cspine.database import Database
+from cspine.records import people
+from cspine.records.people import Role
+from cspine.settings import Settings
+from web import create_app
+from web.auth import passwords
+
+PASSWORD = "correct horse battery"
+AddUser = Callable[[str, str], int]
+TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+
+
+class Browser:
+    """A client that keeps its cookies and knows the CSRF token of its session."""
+
+    def __init__(self, app: Flask) -> None:
+        self.client: FlaskClient = app.test_client()
+        self.get = self.client.get
+
+    def token(self, path: str = "/account") -> str:
+        found = TOKEN.search(self.client.get(path).text)
+        assert found, f"no form on {path}"
+        return found[1]
+
+    def post(self, path: str, data: dict[str, Any] | None = None, *, form: str = "/account",
+             **options: Any) -> TestResponse:  # fmt: skip
+        """POST with the CSRF token of a page."""
+        return self.client.post(path, data={"csrf_token": self.token(form)} | (data or {}), **options)
+
+    def login(self, name: str, password: str = PASSWORD, target: str = "/login") -> TestResponse:
+        return self.post(target, {"name": name, "password": password}, form="/login")
+
+
+@pytest.fixture(scope="session")
+def password_hash() -> str:
+    """Hash the test password once; argon2 is slow on purpose."""
+    return passwords.hashed(PASSWORD)
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    app = create_app(settings)
+    yield app
+    app.extensions["cspine"].database.dispose()
+
+
+@pytest.fixture
+def add_user(database: Database, password_hash: str) -> AddUser:
+    def add(name: str, role: str) -> int:
+        with database.write() as session:
+            return people.add(session, name, role, password_hash).id
+
+    return add
+
+
+def signed_in(app: Flask, database: Database, user_id: int) -> Browser:
+    """Give a browser with a session, without the cost of a password."""
+    with database.write() as session:
+        user = people.by_id(session, user_id)
+        assert user
+        secret = people.sign_in(session, user, timedelta(hours=1))
+    browser = Browser(app)
+    with browser.client.session_transaction() as cookie:
+        cookie["_user_id"] = secret
+    return browser
+
+
+@pytest.fixture
+def stranger(app: Flask) -> Browser:
+    return Browser(app)
+
+
+@pytest.fixture
+def reader(app: Flask, database: Database, add_user: AddUser) -> Browser:
+    return signed_in(app, database, add_user("rita", Role.READER))
+
+
+@pytest.fixture
+def admin(app: Flask, database: Database, add_user: AddUser) -> Browser:
+    return signed_in(app, database, add_user("ada", Role.ADMIN))
