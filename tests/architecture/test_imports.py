@@ -14,7 +14,7 @@ IMPORT_ALL = """
 import importlib, pkgutil, sys
 
 BEGUN = []
-WATCHED = ("socket.connect", "socket.bind", "sqlite3.connect", "subprocess.Popen", "os.fork", "os.posix_spawn")
+WATCHED = ("socket.connect", "sqlite3.connect", "subprocess.Popen", "os.fork", "os.posix_spawn")
 
 def watch(event, args):
     weights = event == "open" and str(args[0]).endswith((".keras", ".npz", ".h5", ".onnx"))
@@ -51,9 +51,7 @@ def ask(code: str, *arguments: str) -> str:
     ],
     ids=["cspine", "web", "worker and models"],
 )
-def test_importing_every_module_connects_to_nothing_and_loads_no_model(
-    packages: tuple[str, ...], loaded: list[str]
-) -> None:
+def test_importing_connects_to_nothing_and_loads_no_model(packages: tuple[str, ...], loaded: list[str]) -> None:
     count, rest = ask(IMPORT_ALL, *packages).split(" ", 1)
     assert int(count) > 3
     assert rest == f"{loaded} []"
