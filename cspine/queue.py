@@ -108,11 +108,12 @@ class Bell:
             self.__dict__.pop("_app", None)  # the embedded broker may come back at another address
             raise ServiceFault(type(error).__name__, Reason.BROKER_UNAVAILABLE) from error
 
-    def depth(self, stage: Stage) -> int:
-        """Count the messages of a stage that no worker has taken yet; raises `ServiceFault`."""
+    def depth(self, stage: Stage, lane: str | None = None) -> int:
+        """Count the messages of a stage (and lane) that no worker has taken yet; raises `ServiceFault`."""
+        names = queues_of(stage) if lane is None else [queue_name(stage, lane)]
         try:
             with connect(self._settings) as client:
-                return sum(int(client.llen(name)) for name in queues_of(stage))
+                return sum(int(client.llen(name)) for name in names)
         except (RedisError, OSError) as error:
             raise ServiceFault(type(error).__name__, Reason.BROKER_UNAVAILABLE) from error
 

@@ -113,6 +113,11 @@ def insist(session: Session, held: Held, member: Member) -> None:
         raise LeaseLost("the claim has ended")
 
 
+def tries(session: Session, member: Member) -> int:
+    """Return how many tries the member has used up before this attempt."""
+    return session.scalars(select(Screening.tries).where(Screening.id == member.screening_id)).one()
+
+
 def _candidates(state: State) -> Select[int, str, str, bool]:
     return select(Screening.id, Screening.study_id, Screening.lane, Screening.cpu_only).where(Screening.state == state)
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -19,26 +20,39 @@ NEXT = {Stage.PREPARE: State.READY, Stage.SCREEN: State.DONE}
 SUCCESS = {"claim_id": None, "lone_attempts": 0, "reason": None, "error_kind": None, "fingerprint": None}
 
 
-def settle(session: Session, held: Held, settings: Settings,
-           failures: Mapping[int, Failure] | None = None) -> tuple[Member, ...]:  # fmt: skip
-    """End a claim: members with a failure fail, the others succeed; return the successful ones that were still held.
+@dataclass(frozen=True)
+class Settled:
+    """The members that were still held, and how they ended; none where the lease was lost."""
 
-    Nothing is returned where the lease was lost. What the caller writes for the members returned belongs to the same
-    transaction, and `studies.refresh` for them comes after it.
+    succeeded: tuple[Member, ...] = ()
+    failed: tuple[Member, ...] = ()
+
+    @property
+    def kept(self) -> tuple[Member, ...]:
+        """Those for which the worker may write what it found."""
+        return self.succeeded + self.failed
+
+
+def settle(session: Session, held: Held, settings: Settings, failures: Mapping[int, Failure] | None = None) -> Settled:
+    """End a claim: members with a failure fail, the others succeed.
+
+    What the caller writes for the members that were kept belongs to the same transaction, and `studies.refresh` for
+    them comes after it.
     """
     failures = failures or {}
     if not locked(session, held.claim_id):
-        return ()
+        return Settled()
     succeeded = _succeed(session, held, [one.screening_id for one in held.members if one.screening_id not in failures])
-    failed = [
-        member.study_id
+    failed = {
+        member.screening_id
         for member in held.members
         if member.screening_id in failures and _fail(session, held, member, failures[member.screening_id], settings)
-    ]
+    }
     close(session, held.claim_id, Outcome.SUPERSEDED)
+    settled = Settled(_those(held, succeeded), _those(held, failed))
     if failed:
-        studies.refresh(session, *failed)
-    return tuple(member for member in held.members if member.screening_id in succeeded)
+        studies.refresh(session, *(member.study_id for member in settled.failed))
+    return settled
 
 
 def close(session: Session, claim_id: str, outcome: Outcome, failure: Failure | None = None) -> None:
@@ -50,6 +64,10 @@ def close(session: Session, claim_id: str, outcome: Outcome, failure: Failure | 
         .values(ended_at=moment, outcome=outcome.value, **_described(failure))
     )
     session.execute(update(Claim).where(Claim.id == claim_id).values(ended_at=moment))
+
+
+def _those(held: Held, screening_ids: set[int]) -> tuple[Member, ...]:
+    return tuple(member for member in held.members if member.screening_id in screening_ids)
 
 
 def _succeed(session: Session, held: Held, screening_ids: list[int]) -> set[int]:

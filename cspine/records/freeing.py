@@ -26,10 +26,9 @@ SEPARATOR = ":"
 POISON = {Stage.PREPARE: Reason.DECODER_CRASH, Stage.SCREEN: Reason.POISON}
 
 
-def worker_name(host: str, stage: Stage, parent: int, child: int | None = None) -> str:
-    """Return the name of a worker's parent process, or of one of its children; the latter begins with the former."""
-    parts = [host[-80:].replace(SEPARATOR, "."), stage.value, str(parent)] + ([] if child is None else [str(child)])
-    return SEPARATOR.join(parts)
+def worker_name(host: str, stage: Stage, *pids: int) -> str:
+    """Return the name of all workers of a stage on a host, of one's parent process, or of a child of it."""
+    return SEPARATOR.join([host[-80:].replace(SEPARATOR, "."), stage.value, *map(str, pids)])
 
 
 def crash(session: Session, claim_id: str, settings: Settings, reason: Reason = Reason.WORKER_CRASH) -> list[Ring]:
@@ -63,7 +62,7 @@ def expired(session: Session, settings: Settings, limit: int = 200) -> Sequence[
 
 
 def open_claims(session: Session, worker: str) -> Sequence[Claim]:
-    """Return the open claims of a worker's child, or of a worker and all its children."""
+    """Return the open claims of a worker's child, of a worker with all its children, or of all workers of a host."""
     mine = or_(Claim.worker == worker, Claim.worker.startswith(worker + SEPARATOR, autoescape=True))
     return session.scalars(select(Claim).where(Claim.ended_at.is_(None), mine)).all()
 

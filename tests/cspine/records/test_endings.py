@@ -21,7 +21,7 @@ def settle(
 ) -> list[int]:
     failures = {id_: failure.of_error(error, held.stage) for id_, error in (errors or {}).items()}
     with database.write() as session:
-        return [member.screening_id for member in endings.settle(session, held, settings, failures)]
+        return [member.screening_id for member in endings.settle(session, held, settings, failures).succeeded]
 
 
 def test_prepared_becomes_ready_and_screened_becomes_done(database: Database, settings: Settings) -> None:

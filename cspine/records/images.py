@@ -1,0 +1,87 @@
+"""Images: a study's files become images, one file in one transaction, under the claim of the worker that decoded it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from cspine.decoding import Header
+from cspine.reasons import Reason
+from cspine.states import Disposition
+from cspine.tables import Image, ReceivedFile, Result
+
+
+def undecoded(session: Session, study_id: str) -> Sequence[ReceivedFile]:
+    """Return the study's files that are accepted and of which no image is stored yet."""
+    query = select(ReceivedFile).where(
+        ReceivedFile.study_id == study_id,
+        ReceivedFile.disposition == Disposition.ACCEPTED,
+        ReceivedFile.decoded.is_(False),
+        ReceivedFile.blob_key.is_not(None),
+    )
+    return session.scalars(query.order_by(ReceivedFile.id)).all()
+
+
+def count(session: Session, study_id: str) -> int:
+    """Count the images of a study."""
+    return session.scalar(select(func.count()).select_from(Image).where(Image.study_id == study_id)) or 0
+
+
+def add(session: Session, file_id: int, header: Header, frames: Sequence[dict[str, Any]]) -> bool:
+    """Store the images of a decoded file; false where another file holds the very same pictures under this UID.
+
+    The frames are columns of `Image`. Such a twin came in another header, and the first header stays. The same UID
+    with other pictures makes images of their own, flagged `uid_conflict`; nothing is overwritten.
+    """
+    file = session.get_one(ReceivedFile, file_id)
+    flags = list(dict.fromkeys([*file.flags, *header.flags, *(flag for frame in frames for flag in frame["flags"])]))
+    others = _same_uid(session, file, header.sop_uid)
+    pictures = [frame["pixel_sha256"] for frame in frames]
+    twin = next((id_ for id_, hashes in others.items() if hashes == pictures), None)
+    if twin is not None:
+        file.disposition, file.duplicate_of = Disposition.DUPLICATE, twin
+        file.flags = [*flags, Reason.HEADER_CHANGED.value]
+        return False
+    conflict = [Reason.UID_CONFLICT.value] if others else []
+    file.decoded, file.flags = True, [*flags, *conflict]
+    meta = header.meta
+    session.add_all(
+        Image(study_id=file.study_id, file_id=file.id, series_uid=header.series_uid, sop_uid=header.sop_uid,
+              series_number=meta.series_number, instance_number=meta.instance_number, body_part=meta.body_part,
+              view=meta.view,
+              **frame | {"flags": list(dict.fromkeys([*header.flags, *frame["flags"], *conflict]))})
+        for frame in frames
+    )  # fmt: skip
+    session.flush()
+    return True
+
+
+def refuse(session: Session, file_id: int, disposition: Disposition, reason: Reason) -> None:
+    """Record that a file is no image, or that its picture cannot be used; its study goes on with the others."""
+    file = session.get_one(ReceivedFile, file_id)
+    file.disposition, file.reason = disposition, reason.value
+
+
+def unanswered(session: Session, study_ids: Sequence[str], release_id: int, preprocessing: str) -> Sequence[Image]:
+    """Return the images of some studies of which this release has not said anything under this preprocessing."""
+    answered = select(Result.image_id).where(
+        Result.image_id == Image.id, Result.release_id == release_id, Result.preprocessing == preprocessing
+    )
+    query = select(Image).where(Image.study_id.in_(study_ids), ~answered.exists()).order_by(Image.id)
+    return session.scalars(query).all()
+
+
+def _same_uid(session: Session, file: ReceivedFile, sop_uid: str | None) -> dict[int, list[str]]:
+    """Return the pictures' hashes of every other file whose images carry this UID, by the file's id."""
+    if sop_uid is None:
+        return {}
+    query = (
+        select(Image.file_id, Image.pixel_sha256)
+        .where(Image.sop_uid == sop_uid, Image.file_id != file.id)
+        .order_by(Image.file_id, Image.frame)
+    )
+    found: dict[int, list[str]] = {}
+    for other, sha256 in session.execute(query):
+        found.setdefault(other, []).append(sha256)
+    return found

@@ -1,0 +1,71 @@
+"""`cspine worker` and `cspine sweep`: the processes that do the work, on this machine or on any other."""
+
+import os
+import signal
+import threading
+from types import FrameType
+
+import click
+
+from cspine import logs, queue
+from cspine.database import Database
+from cspine.errors import ServiceFault
+from cspine.queue import Bell
+from cspine.settings import Settings
+from cspine.states import Stage
+
+TASKS_PER_CHILD = 1000  # a prepare child is replaced after so many: what decoders leak does not add up
+
+
+@click.command()
+@click.option("--stage", type=click.Choice([stage.value for stage in Stage]), required=True)
+@click.option("--concurrency", type=click.IntRange(min=1), help="Children; default: one per core, one to screen.")
+def worker(stage: str, concurrency: int | None) -> int:
+    """Run the workers of one stage until told to stop; work in hand is ended or handed back."""
+    from worker.app import app
+
+    settings = Settings()
+    queue.broker_url(settings)  # raises in words where there is no broker
+    preparing = stage == Stage.PREPARE
+    count = concurrency or (settings.prepare_processes or os.cpu_count() or 1 if preparing else 1)
+    arguments = ["worker", "--queues", ",".join(queue.queues_of(Stage(stage))), "--concurrency", str(count),
+                 "--pool", "prefork", "--hostname", f"{stage}@%h", "--loglevel", settings.log_level,
+                 "--without-gossip", "--without-mingle", "--without-heartbeat"]  # fmt: skip
+    if preparing:
+        arguments += ["--max-tasks-per-child", str(TASKS_PER_CHILD)]
+    app.worker_main(arguments)
+    return 0
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Do one pass and say what it did.")
+def sweep(once: bool) -> int:
+    """Bring back expired leases, due retries and work whose bell was lost, every few seconds until told to stop."""
+    from worker.sweep import Sweep
+
+    settings = Settings()
+    logs.configure(settings)
+    own = Sweep(settings, Database.of(settings), Bell(settings))
+    if once:
+        swept = own.once()
+        click.echo(f"expired leases {swept.expired}, due retries {swept.due}, rung again {swept.rung}")
+        return 0
+    stopping = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for wish in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wish, stop)
+    while True:
+        try:
+            own.once()
+        except ServiceFault as fault:
+            click.echo(f"the sweep cannot work: {fault.reason.sentence}", err=True)
+        if stopping.wait(settings.sweep_seconds):
+            break
+    try:
+        own.end()
+    except ServiceFault:
+        return 3
+    return 0

@@ -1,0 +1,120 @@
+"""The network in memory: the active release, fetched, verified and loaded in the child, once for each device.
+
+TensorFlow is imported here and nowhere else in the worker, inside the functions: used in a parent process it
+deadlocks the children.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cspine import release_store
+from cspine.blobs import BlobStore
+from cspine.database import Database
+from cspine.errors import Permanent
+from cspine.reasons import Reason
+from cspine.records import heartbeats, releases
+from cspine.records.claims import CPU
+from cspine.settings import Settings
+from cspine.states import Stage
+from cspine.tables import Release
+
+if TYPE_CHECKING:
+    from models.release import Floats, LoadedRelease, Prediction
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A release that screens, and the device it does it on."""
+
+    row: Release
+    device: str
+
+
+class Network:
+    """The loaded network; where the release is broken there is none, and a heartbeat says why."""
+
+    def __init__(self, settings: Settings, database: Database, blobs: BlobStore, name: str) -> None:
+        """Keep what is needed to load; nothing is loaded."""
+        self._settings, self._database, self._blobs, self._name = settings, database, blobs, name
+        self._row: Release | None = None
+        self._loaded: dict[str, LoadedRelease] = {}
+        self._faulty = False
+
+    def ready(self) -> Ready | None:
+        """Load the active release where it is not loaded; null where it cannot be, so that nothing is claimed."""
+        try:
+            with self._database.read() as session:
+                row = releases.active(session)
+            if row is None:
+                raise Permanent("no release is active", Reason.NO_RELEASE)
+            if self._row is None or self._row.id != row.id:
+                self._loaded, self._row = {}, row
+            device = _device()
+            self.on(device)
+        except Permanent as error:
+            self._row = None
+            self._say(error)
+            return None
+        self._recovered()
+        return Ready(row, device)
+
+    def on(self, device: str) -> LoadedRelease:
+        """Return the release on a device, loaded there at the first call.
+
+        Raises `Permanent` (broken_release), naming the file.
+        """
+        if device not in self._loaded:
+            import tensorflow as tf
+
+            from models import release
+
+            assert self._row is not None, "ready() comes first"
+            folder = self._fetch(self._row)
+            with tf.device(device.upper()):
+                self._loaded[device] = release.load(folder)
+            log.info("release loaded", release=self._row.name, version=self._row.version, device=device)
+        return self._loaded[device]
+
+    def predict(self, device: str, batch: Floats) -> Prediction:
+        """Analyse float32 (n, size, size, channels); raises `MemoryError` where the device has no room for it."""
+        import tensorflow as tf
+
+        try:
+            with tf.device(device.upper()):
+                return self.on(device).predict(batch)
+        except tf.errors.ResourceExhaustedError as error:
+            raise MemoryError("no room on the device") from error
+
+    def _fetch(self, row: Release) -> Path:
+        try:
+            return release_store.fetch(self._blobs, row.identity, self._settings.var.absolute() / "cache")
+        except Permanent as error:
+            raise Permanent(f"{row.name} {row.version}: {error.detail}", Reason.BROKEN_RELEASE) from error
+
+    def _say(self, error: Permanent) -> None:
+        """Let /readyz, doctor and whoever waits know why nothing is screened."""
+        log.error("nothing is screened", reason=error.reason.value, detail=error.detail)
+        detail = {"fault": error.reason.value, "detail": error.detail}
+        with self._database.write() as session:
+            heartbeats.beat(session, self._name, Stage.SCREEN.value, detail)
+        self._faulty = True
+
+    def _recovered(self) -> None:
+        if self._faulty:
+            with self._database.write() as session:
+                heartbeats.gone(session, self._name)
+            self._faulty = False
+
+
+def _device() -> str:
+    """Return the device to screen on, as a claim notes it: `gpu:0`, or `cpu`."""
+    import tensorflow as tf
+
+    return "gpu:0" if tf.config.list_physical_devices("GPU") else CPU

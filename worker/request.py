@@ -1,0 +1,33 @@
+"""What the parent learns of a task: that its child was killed or hung, upon which its claim is freed at once."""
+
+from typing import Any
+
+from celery import Task as CeleryTask
+from celery.exceptions import WorkerLostError
+from celery.worker.request import Request as CeleryRequest
+
+from cspine.reasons import Reason
+from worker import parent
+
+
+class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
+    """A task in a child process, seen from the parent."""
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """Free the claim of a child that is about to be killed for taking too long."""
+        super().on_timeout(soft, timeout)
+        if not soft:
+            parent.free(self.worker_pid, Reason.TIMED_OUT)
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        """Free the claim of a child that is gone; its message is gone with it."""
+        super().on_failure(exc_info, send_failed_event, return_ok)
+        if isinstance(exc_info.exception, (WorkerLostError, SystemExit)):
+            parent.free(self.worker_pid, Reason.WORKER_CRASH)
+
+
+class Task(CeleryTask):  # type: ignore[misc]
+    """A task whose requests are ours."""
+
+    abstract = True
+    Request = Request

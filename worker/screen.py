@@ -1,0 +1,121 @@
+"""Screen: the canonical pictures of all claimed studies go through the network together, in chunks."""
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy.orm import Session
+
+from cspine import failure, preprocessing
+from cspine.blobs import BlobStore
+from cspine.errors import Permanent, ServiceFault
+from cspine.failure import Failure
+from cspine.reasons import Reason
+from cspine.records import claims, endings, images, results, studies
+from cspine.records.claims import Held, LeaseLost
+from cspine.states import Stage
+from cspine.tables import Image
+from worker.answers import answer
+from worker.lease import Lease
+from worker.runtime import Runtime
+
+CHUNK = 32
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A canonical picture, uint8 (h, w), and how long it took to read in milliseconds."""
+
+    image: Image
+    pixels: NDArray[np.uint8]
+    milliseconds: float
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the pixels that the answer is for."""
+        return hashlib.sha256(self.pixels.tobytes()).hexdigest()
+
+
+def claim(own: Runtime, screening_id: int) -> Held | None:
+    """Claim a study and others that are ready; null where there is nothing, or no sound release to screen with."""
+    ready = own.network.ready()
+    if ready is None:
+        return None
+    name = own.name(Stage.SCREEN)
+    return own.write(
+        lambda session: claims.for_screen(session, screening_id, name, ready.device, ready.row.id, own.settings)
+    )
+
+
+def run(own: Runtime, held: Held, lease: Lease) -> None:
+    """Analyse every image of the claimed studies that this release has no answer for, and write all of it at once."""
+    assert held.release_id is not None
+    release_id = held.release_id
+    screening_of = {member.study_id: member.screening_id for member in held.members}
+    with own.database.read() as session:
+        todo = images.unanswered(session, list(screening_of), release_id, preprocessing.VERSION)
+    answers: dict[int, list[Answer]] = {screening_id: [] for screening_id in screening_of.values()}
+    failures: dict[int, Failure] = {}
+    for start in range(0, len(todo), CHUNK):
+        lease.insist()
+        for image, outcome in _outcomes(own, held, todo[start : start + CHUNK]):
+            screening_id = screening_of[image.study_id]
+            if isinstance(outcome, Failure):
+                failures[screening_id] = outcome
+            else:
+                answers[screening_id].append(outcome)
+
+    def write(session: Session) -> None:
+        kept = endings.settle(session, held, own.settings, failures).kept
+        results.add(session, held, kept, answers)
+        if kept:
+            studies.refresh(session, *(member.study_id for member in kept))
+
+    own.write(write)
+
+
+def _outcomes(own: Runtime, held: Held, chunk: Sequence[Image]) -> Iterator[tuple[Image, Answer | Failure]]:
+    """Analyse some images together; where that fails, each by itself, so that only the one at fault fails."""
+    try:
+        yield from zip(chunk, _analyse(own, held, chunk), strict=True)
+    except (ServiceFault, LeaseLost, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  # recorded for the image that raises it alone
+        if len(chunk) == 1:
+            yield chunk[0], failure.of_error(error, held.stage, str(held.release_id))
+            return
+        for image in chunk:
+            yield from _outcomes(own, held, [image])
+
+
+def _analyse(own: Runtime, held: Held, chunk: Iterable[Image]) -> list[Answer]:
+    card = own.network.on(held.device).card
+    pictures = [_read(own.blobs, image) for image in chunk]
+    began = time.perf_counter()
+    batch = np.stack([preprocessing.to_input(picture.pixels, card.input) for picture in pictures])
+    found = own.network.predict(held.device, batch)
+    share = (time.perf_counter() - began) * 1000 / len(pictures)
+    return [
+        answer(card, picture.pixels.shape, found.probabilities[i], int(found.explained[i]), found.saliency[i],
+               float(found.ood_score[i]), bool(found.ood[i]))
+        | {"image_id": picture.image.id, "input_sha256": picture.sha256, "preprocessing": preprocessing.VERSION,
+           "timings": {"read_ms": round(picture.milliseconds, 2), "network_ms": round(share, 2),
+                       "batch": len(pictures)}}
+        for i, picture in enumerate(pictures)
+    ]  # fmt: skip
+
+
+def _read(blobs: BlobStore, image: Image) -> Picture:
+    """Read a canonical picture; raises `Permanent` (blob_missing) where it is not there, or is not what was written."""
+    began = time.perf_counter()
+    data = np.frombuffer(blobs.get(image.canonical_key), np.uint8)
+    pixels = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+    if pixels is None:
+        raise Permanent("the canonical picture cannot be read", Reason.BLOB_MISSING)
+    return Picture(image, np.asarray(pixels, np.uint8), (time.perf_counter() - began) * 1000)
