@@ -22,5 +22,5 @@ def create_app(settings: Settings | None = None) -> Flask:
     live.init(app, settings)
     upload.init(app, settings)
     for part in (triage, studies, upload, batches, failures, health):
-        app.register_blueprint(part.pages)
+        app.register_blueprint(part.blueprint)
     return app

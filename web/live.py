@@ -41,7 +41,7 @@ def _events(look: Callable[[], dict[str, Any]], seen: str, seconds: float) -> It
     end = time.monotonic() + seconds
     spoken = time.monotonic()
     yield "retry: 1000\n\n"
-    while time.monotonic() < end:
+    while True:
         try:
             text = json.dumps(look())
         except ServiceFault:
@@ -53,4 +53,7 @@ def _events(look: Callable[[], dict[str, Any]], seen: str, seconds: float) -> It
         elif time.monotonic() - spoken > SILENT_SECONDS:
             spoken = time.monotonic()
             yield ": still here\n\n"
-        time.sleep(min(LOOK_SECONDS, max(0.0, end - time.monotonic())))
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(LOOK_SECONDS, left))

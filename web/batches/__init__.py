@@ -1,5 +1,5 @@
 """Batches: their ledgers, live."""
 
-from web.batches.pages import pages
+from web.batches.pages import blueprint
 
-__all__ = ["pages"]
+__all__ = ["blueprint"]

@@ -11,13 +11,13 @@ from cspine.tables import Batch
 from web import live
 from web.services import services
 
-pages = Blueprint("batches", __name__, url_prefix="/batches")
+blueprint = Blueprint("batches", __name__, url_prefix="/batches")
 
 PAGE = 50
 FILES = 100
 
 
-@pages.get("")
+@blueprint.get("")
 def listing() -> str:
     """Show the batches, the newest first."""
     before = _batch(request.args["before"]) if "before" in request.args else None
@@ -27,7 +27,7 @@ def listing() -> str:
     return render_template("batches/list.html", rows=rows[:PAGE], more=more, buckets=BUCKETS)
 
 
-@pages.get("/events")
+@blueprint.get("/events")
 def listing_events() -> Response:
     """Stream the ledgers of the newest batches as they change."""
     own = services()
@@ -35,13 +35,13 @@ def listing_events() -> Response:
     return live.stream(own.settings, lambda: _newest(database))
 
 
-@pages.get("/ledgers")
+@blueprint.get("/ledgers")
 def listing_ledgers() -> Response:
     """Give the ledgers of the newest batches, for a page without a stream."""
     return jsonify(_newest(services().database))
 
 
-@pages.get("/<batch_id>")
+@blueprint.get("/<batch_id>")
 def batch(batch_id: str) -> str:
     """Show one batch: its ledger and its files."""
     row = _batch(batch_id)
@@ -54,7 +54,7 @@ def batch(batch_id: str) -> str:
                            more=more, after=after)  # fmt: skip
 
 
-@pages.get("/<batch_id>/events")
+@blueprint.get("/<batch_id>/events")
 def batch_events(batch_id: str) -> Response:
     """Stream the batch's ledger as it changes."""
     own, row = services(), _batch(batch_id)
@@ -62,7 +62,7 @@ def batch_events(batch_id: str) -> Response:
     return live.stream(own.settings, lambda: _ledger(database, row))
 
 
-@pages.get("/<batch_id>/ledger")
+@blueprint.get("/<batch_id>/ledger")
 def batch_ledger(batch_id: str) -> Response:
     """Give the batch's ledger, for a page without a stream."""
     return jsonify(_ledger(services().database, _batch(batch_id)))

@@ -1,5 +1,5 @@
 """Failures: what has no answer and why, and trying it again."""
 
-from web.failures.pages import pages
+from web.failures.pages import blueprint
 
-__all__ = ["pages"]
+__all__ = ["blueprint"]

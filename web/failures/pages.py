@@ -11,10 +11,10 @@ from web.auth.pages import local_target
 from web.ringing import ring
 from web.services import services
 
-pages = Blueprint("failures", __name__)
+blueprint = Blueprint("failures", __name__)
 
 
-@pages.get("/failures")
+@blueprint.get("/failures")
 def listing() -> str:
     """Show the groups, the largest first."""
     with services().database.read() as session:
@@ -22,7 +22,7 @@ def listing() -> str:
     return render_template("failures/list.html", groups=groups, shown=failures.SHOWN_STUDIES)
 
 
-@pages.post("/failures/<fingerprint>/retry")
+@blueprint.post("/failures/<fingerprint>/retry")
 def retry_group(fingerprint: str) -> Response:
     """Send every study of a group back to work."""
     with services().database.write() as session:
@@ -31,7 +31,7 @@ def retry_group(fingerprint: str) -> Response:
     return _answer(done)
 
 
-@pages.post("/batches/<batch_id>/retry")
+@blueprint.post("/batches/<batch_id>/retry")
 def retry_batch(batch_id: str) -> Response:
     """Send everything of a batch that failed or is quarantined back to work."""
     with services().database.write() as session:
@@ -42,7 +42,7 @@ def retry_batch(batch_id: str) -> Response:
     return _answer(done)
 
 
-@pages.post("/studies/<study_id>/retry")
+@blueprint.post("/studies/<study_id>/retry")
 def retry_study(study_id: str) -> Response:
     """Send one study back to work."""
     with services().database.write() as session:

@@ -1,5 +1,5 @@
 """Whether the process lives, and whether the installation can work."""
 
-from web.health.pages import pages
+from web.health.pages import blueprint
 
-__all__ = ["pages"]
+__all__ = ["blueprint"]

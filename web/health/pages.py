@@ -5,16 +5,16 @@ from flask import Blueprint, Response, jsonify, make_response
 from web.health.checks import examine
 from web.services import services
 
-pages = Blueprint("health", __name__)
+blueprint = Blueprint("health", __name__)
 
 
-@pages.get("/healthz")
+@blueprint.get("/healthz")
 def healthz() -> Response:
     """Say that the process lives."""
     return jsonify(status="ok")
 
 
-@pages.get("/readyz")
+@blueprint.get("/readyz")
 def readyz() -> Response:
     """Say of each part whether it is ready; 503 where one is not."""
     checks = examine(services())

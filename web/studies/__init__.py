@@ -1,5 +1,5 @@
 """One study: its pictures, its answer, where the answer comes from."""
 
-from web.studies.pages import pages
+from web.studies.pages import blueprint
 
-__all__ = ["pages"]
+__all__ = ["blueprint"]

@@ -10,10 +10,10 @@ from web import words
 from web.services import services
 from web.studies.view import View, flags_of, version
 
-pages = Blueprint("studies", __name__, url_prefix="/studies/<study_id>")
+blueprint = Blueprint("studies", __name__, url_prefix="/studies/<study_id>")
 
 
-@pages.get("")
+@blueprint.get("")
 def study(study_id: str) -> str:
     """Show a study, whatever state it is in."""
     own = services()
@@ -28,7 +28,7 @@ def study(study_id: str) -> str:
                            flags_of=flags_of)  # fmt: skip
 
 
-@pages.get("/state")
+@blueprint.get("/state")
 def state(study_id: str) -> Response:
     """Say where the study's screening stands, for the page that waits for it."""
     with services().database.read() as session:
@@ -42,7 +42,7 @@ def state(study_id: str) -> Response:
     )
 
 
-@pages.get("/images/<int:image_id>/preview")
+@blueprint.get("/images/<int:image_id>/preview")
 def preview(study_id: str, image_id: int) -> Response:
     """Give the picture, at most 1024 pixels long."""
     with services().database.read() as session:
@@ -50,7 +50,7 @@ def preview(study_id: str, image_id: int) -> Response:
     return _jpeg(image.preview_key if image else None)
 
 
-@pages.get("/images/<int:image_id>/thumbnail")
+@blueprint.get("/images/<int:image_id>/thumbnail")
 def image_thumbnail(study_id: str, image_id: int) -> Response:
     """Give the small picture of one image."""
     with services().database.read() as session:
@@ -58,7 +58,7 @@ def image_thumbnail(study_id: str, image_id: int) -> Response:
     return _jpeg(image.thumbnail_key if image else None)
 
 
-@pages.get("/thumbnail")
+@blueprint.get("/thumbnail")
 def thumbnail(study_id: str) -> Response:
     """Give the small picture of the study."""
     with services().database.read() as session:
@@ -66,7 +66,7 @@ def thumbnail(study_id: str) -> Response:
     return _jpeg(found.thumbnail_key if found else None)
 
 
-@pages.get("/images/<int:image_id>/saliency")
+@blueprint.get("/images/<int:image_id>/saliency")
 def saliency(study_id: str, image_id: int) -> Response:
     """Give the raw saliency grid of the image's result, with the place of the picture in the network's square."""
     with services().database.read() as session:

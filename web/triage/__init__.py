@@ -1,5 +1,5 @@
 """The triage list."""
 
-from web.triage.pages import pages
+from web.triage.pages import blueprint
 
-__all__ = ["pages"]
+__all__ = ["blueprint"]

@@ -14,12 +14,12 @@ from web.auth.pages import local_target
 from web.errors import wants_json
 from web.services import services
 
-pages = Blueprint("triage", __name__)
+blueprint = Blueprint("triage", __name__)
 
 PAGE = 50
 
 
-@pages.get("/")
+@blueprint.get("/")
 def listing() -> str:
     """Show one page of the list, unread or all, of all buckets or one."""
     own = services()
@@ -36,19 +36,19 @@ def listing() -> str:
                            wait=own.settings.max_wait_hours)  # fmt: skip
 
 
-@pages.post("/studies/<study_id>/read")
+@blueprint.post("/studies/<study_id>/read")
 def mark_read(study_id: str) -> Response:
     """Mark a study as read, which takes it off the unread list and never out of the archive."""
     return _mark(study_id, "read")
 
 
-@pages.post("/studies/<study_id>/unread")
+@blueprint.post("/studies/<study_id>/unread")
 def mark_unread(study_id: str) -> Response:
     """Put a study back on the unread list."""
     return _mark(study_id, "unread")
 
 
-@pages.post("/batches/<batch_id>/unreadable/read")
+@blueprint.post("/batches/<batch_id>/unreadable/read")
 def mark_unreadable(batch_id: str) -> Response:
     """Take the row of a batch's unreadable files off the unread list."""
     with services().database.write() as session:

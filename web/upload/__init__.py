@@ -1,5 +1,5 @@
 """Upload: files and archives, streamed into a batch."""
 
-from web.upload.pages import init, pages
+from web.upload.pages import blueprint, init
 
-__all__ = ["init", "pages"]
+__all__ = ["blueprint", "init"]

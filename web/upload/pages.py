@@ -37,7 +37,7 @@ from web.services import services
 from web.upload.parts import Parts, drain
 from web.upload.receive import receive
 
-pages = Blueprint("upload", __name__)
+blueprint = Blueprint("upload", __name__)
 
 EXTENSION = "cspine_uploads"
 DRAIN_BYTES, DRAIN_SECONDS = 256 * 2**20, 20.0
@@ -51,13 +51,13 @@ def init(app: Flask, settings: Settings) -> None:
     app.extensions["csrf"].exempt(send)  # it checks the token itself, before it reads any file
 
 
-@pages.get("/upload")
+@blueprint.get("/upload")
 def form() -> str:
     """Show the form; each has a nonce of its own."""
     return _form()
 
 
-@pages.post("/upload")
+@blueprint.post("/upload")
 def send() -> Response:
     """Take the files; a form that is sent twice is one job."""
     slots: BoundedSemaphore = current_app.extensions[EXTENSION]
