@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from typing import BinaryIO
 
 from cspine.decoding.kinds import Kind
@@ -9,9 +10,15 @@ from cspine.decoding.streams import read_jpeg
 from cspine.errors import Refused
 from cspine.reasons import Reason
 
+CHECKED = {b"IHDR", b"PLTE", b"IDAT", b"tRNS"}
+PIECE = 2**20
+
 
 def is_complete(file: BinaryIO, kind: Kind) -> bool:
-    """Say whether the file reaches to the end of its picture; bytes behind it do not matter."""
+    """Say whether the file reaches to the end of its picture; bytes behind it do not matter.
+
+    Raises `Refused` (corrupt) where it does, and a checksum on the way does not hold.
+    """
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if kind == "png":
@@ -30,14 +37,27 @@ def is_complete(file: BinaryIO, kind: Kind) -> bool:
 
 
 def _png(file: BinaryIO, size: int) -> bool:
+    """Follow the chunks to the last, their checksums too, which Pillow leaves aside for the pixels."""
     at = 8
     while at + 12 <= size:
         file.seek(at)
         length, name = struct.unpack(">L4s", file.read(8))
         at += 12 + length
+        if at > size:
+            return False
         if name == b"IEND":
-            return bool(at <= size)
+            return True
+        if name in CHECKED and not _sum_holds(file, name, length):
+            raise Refused(f"png chunk {name!r}", Reason.CORRUPT)
     return False
+
+
+def _sum_holds(file: BinaryIO, name: bytes, length: int) -> bool:
+    total = zlib.crc32(name)
+    while length and (piece := file.read(min(length, PIECE))):
+        total = zlib.crc32(piece, total)
+        length -= len(piece)
+    return total == int.from_bytes(file.read(4), "big")
 
 
 def _bmp(head: bytes, size: int) -> bool:

@@ -150,7 +150,7 @@ def _is_no_image(attributes: Attributes, sop_class: str, pixels: PixelElement | 
         return True
     if "LOCALIZER" in attributes.codes("ImageType")[2:]:  # a scout view of CT or MR (PS3.3 C.8.2.1.1.1)
         return True
-    return pixels is None and "Rows" not in attributes and not sop_class.startswith(_STORAGE)
+    return pixels is None and "Rows" not in attributes and bool(sop_class) and not sop_class.startswith(_STORAGE)
 
 
 def _syntax(transfer_syntax: str | None, pixels: PixelElement) -> syntax.Syntax:

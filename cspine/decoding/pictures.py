@@ -74,17 +74,13 @@ def _single(file: BinaryIO, kind: Kind) -> Grey:
 
 def _page(file: BinaryIO, page: tiff.Page) -> Grey:
     if page.bits == 16:
-        grey = from_16_bits(tiff.decode_page(file, page), inverted=page.inverted)
-    else:
-        image = _open(file, "tiff")
-        try:
-            image.seek(page.index)
-        except DAMAGED as error:
-            raise Refused(f"page {page.index}", Reason.CORRUPT) from error
-        grey = _grey(image)
-        if grey.shape != (page.rows, page.columns):
-            return grey  # Pillow turned it already
-    return oriented(grey, page.orientation)
+        return oriented(from_16_bits(tiff.decode_page(file, page), inverted=page.inverted), page.orientation)
+    image = _open(file, "tiff")
+    try:
+        image.seek(page.index)
+    except DAMAGED as error:
+        raise Refused(f"page {page.index}", Reason.CORRUPT) from error
+    return _grey(image)  # for TIFF, and for it alone, Pillow turns the picture upright itself
 
 
 def _open(file: BinaryIO, kind: Kind) -> Image.Image:
