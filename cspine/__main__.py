@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from cspine import logs
 from cspine.errors import CspineError, ServiceFault, ServiceMissing, Usage
 
 COMMANDS = {
@@ -57,6 +58,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, 1 failures, 2 usage, 3 a service is missing."""
+    logs.to_stderr()
     try:
         status = cli.main(args=arguments, prog_name="cspine", standalone_mode=False)
         return status if isinstance(status, int) else 0

@@ -24,6 +24,11 @@ class OneLine(logging.Handler):
         structlog.get_logger(record.name).log(record.levelno, first, **({"kind": kind} if kind else {}))
 
 
+def to_stderr() -> None:
+    """Send the few log lines of a command to stderr, since stdout is for what was asked for."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+
+
 def configure(settings: Settings) -> None:
     """Configure logging for this process and those forked from it."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]

@@ -68,7 +68,9 @@ def submit(installation: Service, paths: Sequence[Path], name: str, lane: str) -
 
 def wait_for(installation: Service, batch: Batch) -> Ledger:
     """Wait until nothing of the batch is in work; raises `ServiceMissing` where a worker says that it cannot work."""
-    with progress("Screening files", None) as step:
+    with installation.database.read() as session:
+        total = batches.ledger(session, batch).received
+    with progress("Screening files", total) as step:
         while True:
             with installation.database.read() as session:
                 counted = batches.ledger(session, batch)
