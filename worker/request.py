@@ -22,7 +22,7 @@ class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """Free the claim of a child that is gone; its message is gone with it."""
         super().on_failure(exc_info, send_failed_event, return_ok)
-        if isinstance(exc_info.exception, (WorkerLostError, SystemExit)):
+        if issubclass(exc_info.type, (WorkerLostError, SystemExit)):  # billiard wraps the exception itself
             parent.free(self.worker_pid, Reason.WORKER_CRASH)
 
 
