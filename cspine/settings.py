@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     screen_batch: int = Field(16, validation_alias="CSPINE_SCREEN_BATCH", ge=1)
     lease_seconds: float = Field(30.0, validation_alias="CSPINE_LEASE_SECONDS")
     lease_renew_seconds: float = Field(10.0, validation_alias="CSPINE_LEASE_RENEW_SECONDS")
+    hand_back_seconds: float = Field(
+        8.0, validation_alias="CSPINE_HAND_BACK_SECONDS", description="from SIGTERM to giving back work in hand"
+    )
     sweep_seconds: float = Field(15.0, validation_alias="CSPINE_SWEEP_SECONDS")
     visibility_seconds: int = Field(900, validation_alias="CSPINE_VISIBILITY_SECONDS")
     max_tries: int = Field(5, validation_alias="CSPINE_MAX_TRIES")

@@ -25,7 +25,6 @@ from cspine.states import Stage
 
 BEAT_SECONDS = 10.0
 STUCK_SECONDS = 30.0
-HAND_BACK_SECONDS = 8.0  # under the ten seconds that `docker stop` grants
 STUCK_STATUS = 75
 HOST = socket.gethostname()
 
@@ -66,7 +65,7 @@ class Parent:
 
     def leave(self) -> None:
         """Give running tasks some time to end, then hand back."""
-        timer = threading.Timer(HAND_BACK_SECONDS, self.hand_back)
+        timer = threading.Timer(self._settings.hand_back_seconds, self.hand_back)
         timer.daemon = True
         timer.start()
 

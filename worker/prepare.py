@@ -54,11 +54,11 @@ def run(own: Runtime, held: Held, lease: Lease) -> None:
     with own.database.read() as session:
         files = images.undecoded(session, member.study_id)
     errors: dict[int, Exception] = {}
-    for file in files:
-        lease.insist()
-        if time.monotonic() > ends:
+    for number, file in enumerate(files):
+        if number and time.monotonic() > ends:
             own.ring(own.write(lambda session: freeing.hand_back(session, held.claim_id)))
             return
+        lease.insist()
         try:
             _take(own, held, file)
         except (ServiceFault, LeaseLost, MemoryError):
