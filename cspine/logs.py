@@ -1,9 +1,10 @@
-"""Logging of the services: one record is one line of JSON on stderr, without the words of foreign exceptions.
+"""Logging of the services: one record is one line of JSON on stderr, without secrets or the words of exceptions.
 
 A library's exception may quote what stands in a header; only its type is logged.
 """
 
 import logging
+import re
 import sys
 
 import structlog
@@ -11,6 +12,7 @@ import structlog
 from cspine.settings import Settings
 
 QUOTE_HEADERS = ("py.warnings", "pydicom")  # their words quote what stands in a header
+SECRETS = re.compile(r"(/signin/|\?)[^\s'\"]*")  # a sign-in token, a query
 CHATTY = ("celery.worker.strategy", "celery.app.trace", "alembic.runtime.migration")  # a line for every task
 
 
@@ -19,7 +21,7 @@ class OneLine(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
-        first = record.getMessage().partition("\n")[0][:500]
+        first = SECRETS.sub(r"\1...", record.getMessage().partition("\n")[0][:500])
         kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
         structlog.get_logger(record.name).log(record.levelno, first, **({"kind": kind} if kind else {}))
 

@@ -21,6 +21,7 @@ from cspine.states import Lane, Stage
 TASKS = {Stage.PREPARE: "cspine.prepare", Stage.SCREEN: "cspine.screen"}
 SOCKET_NOTE = "broker.socket"  # in `var`: where the embedded broker listens
 SOCKET_TIMEOUT = 5.0
+ONE_TRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0}  # a person waits; the sweep rings later
 
 
 def queue_name(stage: Stage, lane: str) -> str:
@@ -92,6 +93,7 @@ class Bell:
     def _app(self) -> Celery:
         app = Celery("cspine", broker=broker_url(self._settings), set_as_current=False)
         configure(app, self._settings)
+        app.conf.broker_transport_options |= ONE_TRY
         return app
 
     def ring(self, stage: Stage, lane: str, screening_ids: Iterable[int]) -> None:

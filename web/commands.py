@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import click
 
-from cspine import migrate
+from cspine import logs, migrate
 from cspine.database import Database
 from cspine.errors import Usage
 from cspine.records import people
@@ -23,7 +23,6 @@ ACTOR = "command line"
 @click.option("--port", type=click.IntRange(0, 65535), help="Where to listen; default: CSPINE_PORT, else 8000.")
 def web(host: str | None, port: int | None) -> None:
     """Serve the pages until it is told to stop."""
-    from web import logs
     from web.server import Server
 
     settings = Settings()

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -43,9 +44,15 @@ class Browser:
         return self.post(target, {"name": name, "password": password}, form="/login")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_hashes() -> None:
+    """Let argon2 cost little: it is slow on purpose."""
+    passwords._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    passwords._NOBODY = passwords.hashed("nobody has this password")
+
+
 @pytest.fixture(scope="session")
 def password_hash() -> str:
-    """Hash the test password once; argon2 is slow on purpose."""
     return passwords.hashed(PASSWORD)
 
 

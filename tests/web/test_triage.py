@@ -17,14 +17,13 @@ from web import create_app
 
 pytestmark = pytest.mark.services
 
-NOW = datetime.now(UTC)
-
 
 @pytest.fixture
 def night(database: Database) -> dict[str, str]:
     """Make a study of every bucket, the unreadable files of a batch, and return the ids."""
+    now = datetime.now(UTC)
     with database.write() as session:
-        batch = makers.batch(session, name="night <b>one</b>", unreadable_files=7, unreadable_since=NOW)
+        batch = makers.batch(session, name="night <b>one</b>", unreadable_files=7, unreadable_since=now)
         release = makers.release(session, card={"name": "demo", "version": "1", "demo": True, "temperature": 1.7})
         rows = {
             "normal": {"bucket": "normal", "reason": "Nothing flagged", "label": "normal", "urgency": 0.04,
@@ -35,12 +34,14 @@ def night(database: Database) -> dict[str, str]:
             "failed": {"bucket": "not_analysed", "reason": "Failed: the file cannot be decoded",
                            "flags": ["partial", "uid_conflict"]},
             "old": {"bucket": "normal", "reason": "Nothing flagged", "label": "normal", "urgency": 0.02,
-                        "probabilities": {"normal": 0.98}, "received_at": NOW - timedelta(hours=30)},
+                        "probabilities": {"normal": 0.98}, "received_at": now - timedelta(hours=30)},
         }  # fmt: skip
         ids = {}
         for name, values in rows.items():
             state = State.FAILED if name == "failed" else State.DONE
-            study = makers.study(session, batch, state, **{"received_at": NOW - timedelta(minutes=95)} | values)
+            study = makers.study(
+                session, batch, state, **{"received_at": now - timedelta(minutes=95, seconds=5)} | values
+            )
             ids[name] = study.id
             shown = screenings.shown(session, study.id)
             assert shown
@@ -92,7 +93,8 @@ def test_times_are_in_the_sites_zone(settings: Settings, database: Database, add
     app = create_app(settings.model_copy(update={"site_timezone": "Asia/Tokyo"}))
     text = signed_in(app, database, add_user("rita", "reader")).get("/").text
     app.extensions["cspine"].database.dispose()
-    tokyo = (NOW - timedelta(minutes=95)).astimezone(ZoneInfo("Asia/Tokyo"))
+    with database.read() as session:
+        tokyo = session.get_one(Study, night["positive"]).received_at.astimezone(ZoneInfo("Asia/Tokyo"))
     assert f">{tokyo:%Y-%m-%d %H:%M}</time>" in text
     assert "Times: Asia/Tokyo" in text
 
@@ -136,7 +138,7 @@ def test_unreadable_files_can_be_marked_as_read(reader: Browser, night: dict[str
 def test_pages_follow_by_key_and_hold_every_row_once(reader: Browser, database: Database) -> None:
     with database.write() as session:
         batch = makers.batch(session)
-        wanted = {makers.study(session, batch, urgency=i / 200, bucket="positive", received_at=NOW).id
+        wanted = {makers.study(session, batch, urgency=i / 200, bucket="positive", received_at=datetime.now(UTC)).id
                   for i in range(120)}  # fmt: skip
     seen: list[str] = []
     address: str | None = "/"

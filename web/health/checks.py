@@ -24,19 +24,15 @@ _lock = Lock()
 
 def examine(own: Services) -> dict[str, Check]:
     """Return a check of each part, by name."""
-    checks: dict[str, Check] = {"database": _check(False, Reason.DATABASE_UNAVAILABLE)}
-    broker = own.bell.alive()
-    checks["broker"] = _check(broker, Reason.BROKER_UNAVAILABLE)
+    checks = {"broker": _check(own.bell.alive(), Reason.BROKER_UNAVAILABLE)}
     try:
         with own.database.read() as session:
-            checks["database"] = _check(True)
             checks |= _workers(session)
             checks["work"] = _check(not progress.stalled(session), words="work is due, and no attempt ended lately")
             active = releases.active(session)
-    except ServiceFault:
-        return checks
-    checks["release"] = _release(own, active)
-    return checks
+    except ServiceFault as fault:
+        return checks | {"database": _check(False, fault.reason)}
+    return checks | {"database": _check(True), "release": _release(own, active)}
 
 
 def _workers(session: Session) -> dict[str, Check]:

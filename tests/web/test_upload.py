@@ -1,0 +1,299 @@
+"""Upload: one form is one job, however it is sent; what is refused is refused before it is stored."""
+
+import io
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flask import Flask
+from PIL import Image as Picture
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from cspine.blobs import BlobStore
+from cspine.database import Database
+from cspine.errors import ServiceFault
+from cspine.queue import Bell
+from cspine.reasons import Reason
+from cspine.settings import Settings
+from cspine.tables import Audit, Batch, ReceivedFile, Study, Submission
+from tests.web.conftest import AddUser, Browser, signed_in
+from web import create_app
+
+pytestmark = pytest.mark.services
+
+NONCE = re.compile(r'name="nonce" value="([^"]+)"')
+RAW = "multipart/form-data; boundary=x"
+JSON = {"Accept": "application/json"}
+
+
+def picture(seed: int = 1) -> bytes:
+    """Return a PNG that is unlike that of any other seed."""
+    pixels = np.random.default_rng(seed).integers(0, 255, (120, 100), np.uint8)
+    buffer = io.BytesIO()
+    Picture.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def archive(**entries: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, data in entries.items():
+            file.writestr(f"{name}.png", data)
+    return buffer.getvalue()
+
+
+def form(browser: Browser) -> dict[str, str]:
+    """Open the upload page and return the hidden fields of its form."""
+    text = browser.get("/upload").text
+    found = NONCE.search(text)
+    assert found
+    return {"csrf_token": browser.token("/upload"), "nonce": found[1]}
+
+
+def send(
+    browser: Browser, *files: tuple[bytes, str], fields: dict[str, str] | None = None, **options: Any
+) -> TestResponse:
+    """Send a form with these files; fields stand before files, as browsers send them."""
+    data: dict[str, Any] = dict(fields or form(browser))
+    data["files"] = [(io.BytesIO(content), name) for content, name in files]
+    return browser.client.post("/upload", data=data, content_type="multipart/form-data", **options)
+
+
+def body_of(fields: dict[str, str], *files: tuple[bytes, str]) -> bytes:
+    """Write a form's body by hand, with the boundary x."""
+    parts = [f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+             for name, value in fields.items()]  # fmt: skip
+    for content, name in files:
+        parts.append(f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode())
+        parts.append(content + b"\r\n")
+    return b"".join(parts) + b"--x--\r\n"
+
+
+def count(database: Database, table: type) -> int:
+    with database.read() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def test_the_form_works_without_script(reader: Browser) -> None:
+    text = reader.get("/upload").text
+    assert 'method="post"' in text
+    assert 'enctype="multipart/form-data"' in text
+    assert 'type="file" name="files" id="files" multiple required' in text
+    assert '<option value="urgent">' in text
+    assert form(reader)["nonce"] != form(reader)["nonce"]
+
+
+def test_one_picture_by_itself_leads_to_its_study(reader: Browser, database: Database) -> None:
+    answer = send(reader, (picture(), "neck.png"))
+    with database.read() as session:
+        study = session.scalars(select(Study)).one()
+        file = session.scalars(select(ReceivedFile)).one()
+        audit = session.scalars(select(Audit).where(Audit.action == "upload")).one()
+    assert (answer.status_code, answer.location) == (303, f"/studies/{study.id}")
+    assert (file.name, file.disposition, file.kind) == ("neck.png", "accepted", "png")
+    assert (audit.actor, audit.subject, audit.detail) == ("rita", study.batch_id, {"accepted": 1})
+    page = reader.get(answer.location).text
+    assert "1 file received: 1 accepted." in page
+    assert "neck.png" in page
+
+
+def test_the_same_picture_again_leads_to_the_same_study(reader: Browser, database: Database) -> None:
+    first = send(reader, (picture(), "a.png"))
+    second = send(reader, (picture(), "b.png"))
+    assert second.location == first.location
+    assert count(database, Study) == 1
+    assert "1 received before" in reader.get(second.location).text
+
+
+def test_files_and_an_archive_lead_to_the_batch(reader: Browser, database: Database) -> None:
+    fields = form(reader) | {"batch": " Night of Monday ", "lane": "urgent"}
+    answer = send(reader, (picture(1), "a.png"), (archive(b=picture(2), c=picture(1)), "d.zip"), (b"text", "e.png"),
+                  fields=fields)  # fmt: skip
+    with database.read() as session:
+        batch = session.scalars(select(Batch)).one()
+        rows = {row.name: row.disposition for row in session.scalars(select(ReceivedFile))}
+    assert (batch.name, batch.lane, batch.created_by) == ("Night of Monday", "urgent", "rita")
+    assert answer.location == f"/batches/{batch.id}"
+    assert rows == {"a.png": "accepted", "d.zip!b.png": "accepted", "d.zip!c.png": "duplicate", "e.png": "rejected"}
+    assert "4 files received: 2 accepted, 1 received before, 1 could not be read." in reader.get(answer.location).text
+
+
+def test_one_file_that_cannot_be_read_leads_to_the_ledger_with_its_reason(reader: Browser) -> None:
+    answer = send(reader, (b"<html>", "x.dcm"))
+    text = reader.get(answer.location).text
+    assert answer.location.startswith("/batches/")
+    assert Reason.UNSUPPORTED_TYPE.sentence in text
+
+
+def test_a_script_gets_the_address_as_json(reader: Browser, database: Database) -> None:
+    answer = send(reader, (picture(), "a.png"), headers=JSON)
+    with database.read() as session:
+        assert answer.json == {"location": f"/studies/{session.scalars(select(Study.id)).one()}"}
+
+
+def test_a_double_click_is_one_job(reader: Browser, database: Database) -> None:
+    fields = form(reader)
+    first = send(reader, (picture(1), "a.png"), (picture(2), "b.png"), fields=fields)
+    second = send(reader, (picture(1), "a.png"), (picture(2), "b.png"), fields=fields)
+    assert first.location == second.location
+    assert count(database, ReceivedFile) == 2
+    assert count(database, Batch) == 1
+
+
+def test_no_file_is_said_and_makes_no_batch(reader: Browser, database: Database) -> None:
+    for options in ({}, {"headers": JSON}):
+        answer = send(reader, (b"", ""), **options)
+        assert answer.status_code == 400
+        assert "Choose at least one file." in answer.text
+    assert count(database, Batch) == 0
+
+
+def test_without_a_token_nothing_is_read(reader: Browser, database: Database) -> None:
+    for fields in ({"nonce": "n" * 22}, {"csrf_token": "x", "nonce": "n" * 22}, form(reader) | {"nonce": ""},
+                   form(reader) | {"lane": "express"}):  # fmt: skip
+        assert send(reader, (picture(), "a.png"), fields=fields).status_code == 400
+    assert count(database, ReceivedFile) == 0
+
+
+def test_a_token_after_the_files_comes_too_late(reader: Browser, database: Database) -> None:
+    fields = form(reader)
+    late = body_of({"nonce": fields["nonce"]}, (picture(), "a.png"))[: -len(b"--x--\r\n")]
+    late += body_of({"csrf_token": fields["csrf_token"]})
+    assert reader.client.post("/upload", data=late, content_type=RAW).status_code == 400
+    assert count(database, ReceivedFile) == 0
+
+
+def test_a_stranger_is_refused_before_the_body_is_read(stranger: Browser, database: Database) -> None:
+    body = _Counting(b"x" * 1000)
+    answer = stranger.client.post("/upload", input_stream=body, content_length=10**9,
+                                  content_type="multipart/form-data; boundary=x")  # fmt: skip
+    assert answer.status_code == 401
+    assert body.tell() == 0
+
+
+class _Counting(io.BytesIO):
+    """A body that knows how far it was read."""
+
+
+@pytest.fixture
+def small(settings: Settings, database: Database, add_user: AddUser) -> Browser:
+    """A reader of an installation that takes little: 40 kB, 3 files, 20 kB each."""
+    limits = {"max_upload_bytes": 40_000, "max_upload_files": 3, "max_file_bytes": 20_000}
+    app = create_app(settings.model_copy(update=limits))
+    return signed_in(app, database, add_user("rita", "reader"))
+
+
+def test_too_many_bytes_are_413_for_people_and_scripts(small: Browser, database: Database) -> None:
+    big = b"x" * 50_000
+    page = send(small, (big, "a.png"))
+    assert page.status_code == 413
+    assert "More bytes or more files were sent than this installation accepts." in page.text
+    assert send(small, (big, "a.png"), headers=JSON).json == {"error": page.text.split("<p>")[1].split("<")[0]}
+    assert count(database, ReceivedFile) == 0
+
+
+def test_too_many_bytes_without_a_length_are_413(small: Browser, database: Database) -> None:
+    body = io.BytesIO(body_of(form(small), (b"x" * 100_000, "a.png")))
+    answer = small.client.post("/upload", input_stream=body, content_type=RAW,
+                               environ_overrides={"wsgi.input_terminated": True, "CONTENT_LENGTH": ""})  # fmt: skip
+    assert answer.status_code == 413
+    assert count(database, ReceivedFile) == 0
+
+
+def test_too_many_files_are_413(small: Browser) -> None:
+    assert send(small, *[(picture(i)[:9000], f"{i}.png") for i in range(4)]).status_code == 413
+
+
+def test_too_many_or_too_large_fields_are_413(reader: Browser) -> None:
+    many = form(reader) | {f"field{i}": "x" for i in range(50)}
+    assert send(reader, (picture(), "a.png"), fields=many).status_code == 413
+    large = body_of(form(reader) | {"batch": "x" * 600_000}, (picture(), "a.png"))
+    assert reader.client.post("/upload", data=large, content_type=RAW).status_code == 413
+
+
+def test_a_file_that_is_too_large_is_in_the_ledger_and_its_neighbours_go_on(small: Browser, database: Database) -> None:
+    answer = send(small, (b"x" * 25_000, "big.png"), (picture()[:5000], "cut.png"))
+    assert answer.status_code == 303
+    with database.read() as session:
+        rows = {row.name: row.reason for row in session.scalars(select(ReceivedFile))}
+    assert rows["big.png"] == "too_large"
+    assert "cut.png" in rows
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data",
+                                  "multipart/form-data; boundary="])  # fmt: skip
+def test_what_is_no_form_is_400(reader: Browser, kind: str) -> None:
+    assert reader.client.post("/upload", data=b"a=b", content_type=kind).status_code == 400
+
+
+def test_a_transfer_that_breaks_off_keeps_what_had_arrived_and_can_be_sent_again(reader: Browser,
+                                                                               database: Database) -> None:  # fmt: skip
+    body = body_of(form(reader), (picture(1), "a.png"), (picture(2), "b.png"))
+    assert reader.client.post("/upload", data=body[:-500], content_type=RAW).status_code == 400
+    assert count(database, ReceivedFile) == 1
+    assert count(database, Submission) == 0
+    assert reader.client.post("/upload", data=body, content_type=RAW).status_code == 303
+    assert count(database, Study) == 2
+
+
+def test_a_full_disk_is_507_in_words(reader: Browser, monkeypatch: pytest.MonkeyPatch, database: Database) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise ServiceFault("OSError", Reason.STORAGE_FULL)
+
+    monkeypatch.setattr(BlobStore, "put", full)
+    page = send(reader, (picture(), "a.png"))
+    assert page.status_code == 507
+    assert Reason.STORAGE_FULL.sentence in page.text
+    assert send(reader, (picture(), "a.png"), headers=JSON).json == {"error": Reason.STORAGE_FULL.sentence}
+    assert count(database, Submission) == 0
+
+
+def test_without_a_broker_it_succeeds_and_says_that_work_is_waiting(settings: Settings, database: Database,
+                                                                    add_user: AddUser) -> None:  # fmt: skip
+    app = create_app(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
+    browser = signed_in(app, database, add_user("rita", "reader"))
+    answer = send(browser, (picture(), "a.png"))
+    assert answer.status_code == 303
+    text = browser.get(answer.location).text
+    assert Reason.BROKER_UNAVAILABLE.sentence in text
+    assert "waiting for a worker to decode it" in text
+
+
+def test_the_bell_rings_once_for_a_study(reader: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    rung: list[int] = []
+    monkeypatch.setattr(Bell, "ring", lambda self, stage, lane, ids: rung.extend(ids))
+    send(reader, (picture(), "a.png"))
+    assert len(rung) == 1
+
+
+def test_beyond_their_share_of_threads_uploads_are_told_to_wait(app: Flask, reader: Browser) -> None:
+    slots = app.extensions["cspine_uploads"]
+    taken = 0
+    while slots.acquire(blocking=False):
+        taken += 1
+    assert taken == app.extensions["cspine"].settings.web_threads // 4
+    assert send(reader, (picture(), "a.png")).status_code == 503
+    for _ in range(taken):
+        slots.release()
+    assert send(reader, (picture(), "a.png")).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../x.png", "..\\..\\x.png", "/etc/x.png", "C:\\x.png", "x.php%00.png", ".htaccess", "x" * 4000 + ".png",
+     "\u202egnp.exe", "😀", "x.dcm.php", "a%0Db.png"],
+)  # fmt: skip
+def test_a_name_is_shown_and_nothing_more(reader: Browser, database: Database, settings: Settings, name: str) -> None:
+    answer = send(reader, (picture(), name))
+    assert answer.status_code == 303
+    with database.read() as session:
+        row = session.scalars(select(ReceivedFile)).one()
+    assert row.name and len(row.name) <= 1000 and row.name.isprintable()
+    assert row.blob_key and re.fullmatch(r"[0-9a-f]{2}/[0-9a-f]{30}", row.blob_key)
+    stored = [path for path in Path(settings.var).rglob("*") if path.is_file()]
+    assert all(re.fullmatch(r"[0-9a-f]{30}", path.name) for path in stored)
+    assert reader.get(answer.location).status_code == 200
