@@ -59,6 +59,7 @@ def _scaled(picture: NDArray[np.float32], scale: str) -> NDArray[np.float32]:
         return picture / np.float32(255)
     if scale == "symmetric":
         return picture / np.float32(127.5) - np.float32(1)
-    deviation = max(float(picture.std()), 1.0)  # one grey value: a blank picture is not blown up into noise
-    standardised: NDArray[np.float32] = ((picture - picture.mean()) / deviation).astype(np.float32)
+    mean = picture.mean(dtype=np.float64)
+    deviation = max(float(picture.std(dtype=np.float64)), 1.0)  # one grey value: a blank picture stays blank
+    standardised: NDArray[np.float32] = ((picture - mean) / deviation).astype(np.float32)
     return standardised

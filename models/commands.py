@@ -14,7 +14,7 @@ LABELS = "normal=0,fracture=0.8,dislocation=1"
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=False)
-@click.option("--phantoms", type=click.IntRange(min=30), help="Draw that many pictures for training instead.")
+@click.option("--phantoms", type=click.IntRange(min=9), help="Draw that many pictures for training instead.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The release's folder.")
 @click.option("--network", default="googlenet", show_default=True)
 @click.option("--width", type=float, default=0.5, show_default=True, help="Factor of the network's channels.")
@@ -22,7 +22,7 @@ LABELS = "normal=0,fracture=0.8,dislocation=1"
 @click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True)
 @click.option("--rate", type=float, default=7e-4, show_default=True, help="Greatest learning rate.")
 @click.option("--size", type=click.IntRange(min=32), default=224, show_default=True, help="Side of the input, pixels.")
-@click.option("--held-out", type=click.IntRange(min=30), default=300, show_default=True,
+@click.option("--held-out", type=click.IntRange(min=9), default=300, show_default=True,
               help="Phantoms to validate on, and as many again to test on.")  # fmt: skip
 @click.option("--labels", default=LABELS, show_default=True, help="Label=weight of the urgency; the first is normal.")
 @click.option("--name", default="", help="The release's name; by default the folder's.")
@@ -45,10 +45,11 @@ def train(
     from models.training import data as source
     from models.training.fit import Recipe, fit
     from models.training.progress import TrainingProgress
-    from models.training.release import Identity, write
+    from models.training.release import Identity, check_place, write
 
     if network not in NETWORKS:
         raise Usage(f"no such network: {network}; there are {', '.join(NETWORKS)}")
+    check_place(out)
     started = time.monotonic()
     names = [label.name for label in weights]
     wanted = Input(size=size, channels=1)

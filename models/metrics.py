@@ -46,4 +46,4 @@ def flag_threshold(suspicion: NDArray[np.float32], abnormal: NDArray[np.bool_], 
     """
     sick = np.sort(suspicion[abnormal])
     allowed = math.floor((1 - sensitivity) * len(sick))
-    return float(np.clip(sick[allowed], 0.05, 0.5))
+    return float(np.clip(math.floor(sick[allowed] * 1e4) / 1e4, 0.05, 0.5))

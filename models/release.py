@@ -52,8 +52,11 @@ class LoadedRelease:
     def predict(self, batch: Floats) -> Prediction:
         """Analyse float32 (n, size, size, channels) as `preprocessing.to_input` makes it.
 
-        Raises `Permanent` (not_a_number) where an answer is not finite.
+        Raises `Permanent` (not_a_number) where the input or an answer is not finite; a network may well turn the one
+        into a number that means nothing.
         """
+        if not np.isfinite(batch).all():
+            raise Permanent("an input of the network is not finite", Reason.NOT_A_NUMBER)
         pieces = [
             [output.numpy() for output in self._run(tf.constant(batch[i : i + LARGEST_BATCH], tf.float32))]
             for i in range(0, max(len(batch), 1), LARGEST_BATCH)

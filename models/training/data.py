@@ -38,6 +38,17 @@ class Samples:
         """Count the pictures."""
         return len(self.pictures)
 
+    def add(self, phantom: phantoms.Phantom, seed: int, labels: Sequence[str], with_mask: bool) -> None:
+        """Add a drawn phantom with its lesion."""
+        assert self.lesions is not None
+        self.pictures.append(phantom.pixels)
+        self.labels.append(labels.index(phantom.label))
+        self.lesions.append(phantom.lesion[::MAP_STEP, ::MAP_STEP].astype(np.uint8))
+        self.kinds.append(phantom.kind or phantom.label)
+        self.manifest.append(f"{seed} {phantom.label} {hashlib.sha256(phantom.pixels).hexdigest()}")
+        if with_mask:
+            self.masks.append(phantom.mask)
+
 
 Splits = dict[str, Samples]
 Report = Callable[[int, int], None]
@@ -55,21 +66,11 @@ def drawn(counts: dict[str, int], seed: int, labels: Sequence[str], report: Repo
             wanted = [labels[i % len(labels)] for i in range(count)]
             samples = Samples(lesions=[])
             for i, phantom in enumerate(pool.map(phantoms.draw, range(first, first + count), wanted, chunksize=8)):
-                _keep(samples, phantom, first + i, labels, with_mask=split == "test")
+                samples.add(phantom, first + i, labels, with_mask=split == "test")
                 done += 1
                 report(done, total)
             splits[split] = samples
     return splits
-
-
-def _keep(samples: Samples, phantom: phantoms.Phantom, seed: int, labels: Sequence[str], with_mask: bool) -> None:
-    samples.pictures.append(phantom.pixels)
-    samples.labels.append(labels.index(phantom.label))
-    samples.lesions.append(phantom.lesion[::MAP_STEP, ::MAP_STEP].astype(np.uint8))
-    samples.kinds.append(phantom.kind or phantom.label)
-    samples.manifest.append(f"{seed} {phantom.label} {hashlib.sha256(phantom.pixels).hexdigest()}")
-    if with_mask:
-        samples.masks.append(phantom.mask)
 
 
 def found(folder: Path, labels: Sequence[str], settings: Settings, report: Report) -> Splits:

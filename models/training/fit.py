@@ -45,6 +45,8 @@ def fit(
     held_out = Batches(validation, wanted, classes, recipe.batch, recipe.seed, augmented=False)
     with policy("mixed_bfloat16" if recipe.bfloat16 else "float32"):
         model = architecture.build(classes, **options, **heads)
+        if not isinstance(model.output, dict):
+            model = keras.Model(model.inputs[0], {"logits": model.output})
         _compile(model, recipe, len(batches))
         model.fit(
             batches, validation_data=held_out, epochs=recipe.epochs, verbose=0,
@@ -63,8 +65,9 @@ def fit(
         )  # fmt: skip
     with policy("float32"):
         plain = architecture.build(classes, **options)
-    for layer in plain.layers:
-        layer.set_weights(model.get_layer(layer.name).get_weights())
+    for layer in plain.layers:  # by name: the training heads stay behind
+        if layer.weights:
+            layer.set_weights(model.get_layer(layer.name).get_weights())
     return plain
 
 
@@ -75,7 +78,7 @@ def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
     )
     crossentropy = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.smoothing)
     loss, weights = {}, {}
-    for name in model.output_names if isinstance(model.output, dict) else ["logits"]:
+    for name in model.output:
         loss[name] = lesion_loss if name == "lesion_map" else crossentropy
         weights[name] = 0.3 if name.startswith("auxiliary") else 1.0
     model.compile(

@@ -56,4 +56,4 @@ class TrainingProgress:
                    f"validation accuracy {accuracy:.1%}, {left / 60:.0f} min left")  # fmt: skip
 
     def _line(self, text: str) -> None:
-        self.bar.console.print(text, highlight=False)
+        self.bar.console.print(text, highlight=False, soft_wrap=True)

@@ -47,10 +47,14 @@ class Identity:
     demo: bool
 
 
+def check_place(folder: Path) -> None:
+    """Refuse a folder that holds something other than a release, which writing one would delete."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / releases.SUMS).exists():
+        raise Usage(f"{folder} holds something that is not a release")
+
+
 def write(folder: Path, model: keras.Model, who: Identity, wanted: Input, splits: Splits) -> Card:
     """Calibrate a network, measure it, and write the release into a folder, which appears whole or not at all."""
-    if folder.exists() and not (folder / releases.SUMS).exists() and any(folder.iterdir()):
-        raise Usage(f"{folder} holds something that is not a release")
     draft = Card(
         name=who.name, version=who.version, network=who.network, width=who.width, labels=who.labels,
         normal_label=who.normal_label, input=wanted, preprocessing=preprocessing.VERSION,

@@ -1,0 +1,55 @@
+"""Local response normalisation against ten lines of numpy, value and gradient."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.lrn import LRN
+
+X = np.random.default_rng(0).normal(0, 40, (2, 3, 3, 12)).astype(np.float32)
+
+
+def reference(x: np.ndarray, size: int = 5, alpha: float = 1e-4, beta: float = 0.75) -> np.ndarray:
+    """Normalise as Caffe's documentation says: (1 + alpha / n * sum of squares) ** beta over n channels."""
+    out = np.empty_like(x)
+    channels = x.shape[-1]
+    for c in range(channels):
+        first, last = max(0, c - size // 2), min(channels, c + size // 2 + 1)
+        total = np.square(x[..., first:last].astype(np.float64)).sum(-1)
+        out[..., c] = x[..., c] / (1 + alpha / size * total) ** beta
+    return out
+
+
+@pytest.mark.parametrize("options", [{}, {"size": 3, "alpha": 1e-2}, {"beta": 0.5}])
+def test_value_is_caffes(options: dict[str, float]) -> None:
+    np.testing.assert_allclose(LRN(**options)(X), reference(X, **options), rtol=1e-5, atol=1e-5)
+
+
+def test_value_is_tensorflows_with_the_right_arguments() -> None:
+    theirs = tf.nn.local_response_normalization(X, depth_radius=2, bias=1.0, alpha=2e-5, beta=0.75)
+    np.testing.assert_allclose(LRN()(X), theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("beta", [0.75, 0.5])
+def test_gradient_is_that_of_the_naive_form(beta: float) -> None:
+    layer = LRN(alpha=1e-2, beta=beta)
+    layer(X)
+    weight = np.random.default_rng(1).normal(size=X.shape).astype(np.float32)
+    x = tf.constant(X)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        ours = tf.reduce_sum(layer(x) * weight)
+        band = tf.constant(np.abs(np.subtract.outer(range(12), range(12))) <= 2, tf.float32)
+        naive = tf.reduce_sum(x / (1 + 1e-2 / 5 * tf.square(x) @ band) ** beta * weight)
+    np.testing.assert_allclose(tape.gradient(ours, x), tape.gradient(naive, x), rtol=2e-4, atol=1e-6)
+
+
+def test_it_computes_in_float32_under_a_mixed_policy() -> None:
+    output = LRN()(tf.cast(X, tf.bfloat16))
+    assert output.dtype == tf.float32
+
+
+def test_it_comes_back_from_its_config() -> None:
+    again = keras.layers.deserialize(keras.layers.serialize(LRN(size=3, alpha=0.5, name="norm")))
+    assert (again.size, again.alpha, again.beta, again.name) == (3, 0.5, 0.75, "norm")
