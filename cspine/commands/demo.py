@@ -21,6 +21,7 @@ from cspine.states import Lane
 
 STUDIES = 44
 SEED = 2026
+TRUTH = "truth.csv"
 BATCH = "demonstration night"
 
 
@@ -40,6 +41,7 @@ def demo(once: bool, studies: int, port: int | None) -> int:
         night = settings.var / "night"
         click.echo(f"Drawing {studies} studies into {night} ...", err=True)
         write_night(night, seed=SEED, studies=studies)
+        (night / TRUTH).rename(settings.var / TRUTH)  # the answers do not come with the night
         batch, _ = submit(installation, [night], BATCH, Lane.OVERNIGHT)
         wait_for(installation, batch)
         triage_command.show(triage_command.read(installation, None))
