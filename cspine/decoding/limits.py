@@ -4,8 +4,6 @@ import resource
 import signal
 from pathlib import Path
 
-import cv2
-
 from cspine.settings import Settings
 
 PAGE = resource.getpagesize()
@@ -22,7 +20,6 @@ def limit_child(settings: Settings) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = mapped + settings.prepare_memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
-    cv2.setNumThreads(1)
 
 
 def limit_time(seconds: int) -> None:
