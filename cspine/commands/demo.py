@@ -12,6 +12,7 @@ from cspine.commands import triage as triage_command
 from cspine.commands.release import ensure
 from cspine.commands.screen import submit, wait_for
 from cspine.commands.service import Service
+from cspine.commands.up import greet
 from cspine.database import Database
 from cspine.embedded import ALL, WORK, running
 from cspine.phantoms import write_night
@@ -48,7 +49,7 @@ def demo(once: bool, studies: int, port: int | None) -> int:
         counted = ledger_command.report(installation, batch, as_json=False)
         click.echo(f"From the end of set-up to the list: {time.monotonic() - began:.0f} s.")
         if not once and address is not None:
-            click.echo(f"\nThe list stands at {address} until Ctrl-C.")
+            greet(settings)
             _serve()
     return 0 if counted.balanced else 1
 

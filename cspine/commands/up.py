@@ -53,7 +53,7 @@ def up(port: int | None, services: str, descriptor: int | None, wait: bool) -> i
             wish = partial(known.missing, installation.database, name) if elsewhere else _always
             supervisor.start(known.service(name, wish))
         if known.WEB in wanted and not for_a_caller:
-            _greet(settings)
+            greet(settings)
         supervisor.run()
     return 0
 
@@ -86,7 +86,8 @@ def _always() -> bool:
     return True
 
 
-def _greet(settings: Settings) -> None:
+def greet(settings: Settings) -> None:
+    """Say where the pages are, and how the first person signs in."""
     click.echo(f"The list stands at http://{settings.host}:{settings.port}/ (Ctrl-C ends it)")
     if address := known.sign_in(settings):
         click.echo(f"First sign-in, valid once and for {settings.signin_minutes} minutes: {address}")
