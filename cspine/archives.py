@@ -5,6 +5,7 @@ a damaged stream) refuses that entry alone, so that a viewer on a CD does not co
 """
 
 import contextlib
+import copy
 import io
 import re
 import stat
@@ -40,29 +41,41 @@ class Entry:
     _info: zipfile.ZipInfo
 
     def open(self) -> BinaryIO:
-        """Open the entry as a stream that ends at its declared size; reading raises `Refused` where it is damaged."""
+        """Open the entry; reading it raises `Refused` where it is damaged or outgrows its declared size."""
         if self._info.compress_type not in METHODS:
             raise Refused(f"compression method {self._info.compress_type}", Reason.UNSUPPORTED_TYPE)
+        unchecked = copy.copy(
+            self._info
+        )  # zipfile stops at the size and calls a lie a wrong checksum: we look ourselves
+        unchecked.file_size, unchecked.CRC = self._info.file_size + 1, None  # type: ignore[assignment]
         try:
-            return cast(BinaryIO, _EntryStream(self._archive.open(self._info)))
+            return cast(BinaryIO, _EntryStream(self._archive.open(unchecked), self._info.file_size, self._info.CRC))
         except DAMAGED as error:
             raise Refused(f"entry: {type(error).__name__}", Reason.CORRUPT) from error
 
 
 class _EntryStream(io.RawIOBase):
-    """The unpacked bytes of an entry; zipfile stops at the declared size and compares the checksum there."""
+    """The unpacked bytes of an entry, held against the size and the checksum that the directory declares."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+    def __init__(self, stream: IO[bytes], size: int, checksum: int) -> None:
+        self._stream, self._missing, self._checksum = stream, size, checksum
+        self._sum = 0
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
         try:
-            return self._stream.read(size)
+            data = self._stream.read(size)
         except DAMAGED as error:
             raise Refused(f"entry: {type(error).__name__}", Reason.CORRUPT) from error
+        self._sum = zlib.crc32(data, self._sum)
+        self._missing -= len(data)
+        if self._missing < 0:
+            raise Refused("entry larger than it declares", Reason.ARCHIVE_BOMB)
+        if (size < 0 or (size and not data)) and (self._missing or self._sum != self._checksum):
+            raise Refused("entry with a wrong size or checksum", Reason.CORRUPT)
+        return data
 
     def close(self) -> None:
         self._stream.close()
@@ -158,14 +171,17 @@ def _is_folder(info: zipfile.ZipInfo) -> bool:
 
 
 def _check_for_pictures(files: list[Entry]) -> None:
-    nested = False
+    nested, damaged = False, None
     for entry in files:
         try:
             with entry.open() as stream:
                 kind = kind_of(stream.read(HEAD))
-        except Refused:
-            continue  # its own reason comes when it is read
+        except Refused as refused:
+            damaged = refused
+            continue
         if kind not in {"zip", "other"}:
             return
         nested |= kind == "zip"
+    if damaged is not None:
+        raise damaged
     raise Refused("no picture among the entries", Reason.ARCHIVE_NESTED if nested else Reason.ARCHIVE_NO_IMAGES)

@@ -93,7 +93,7 @@ class Inspection:
         except OSError:
             job = _Job(str(path), "", "other", record=described("reject", Reason.UNREADABLE, None))
         if not job.record:
-            self._start(job, path)
+            self._start(job, path, str(path))
         yield job
 
     def _entry_jobs(self, archive: _Job, file: BinaryIO, scratch: Path) -> Iterator[_Job]:
@@ -111,17 +111,16 @@ class Inspection:
                 with target.open("rb") as unpacked:
                     job.kind = sniff(unpacked)
                 job.unpacked = target
-                self._start(job, target)
+                self._start(job, target, entry.name)
             except Refused as refused:
                 job.record = described("reject", refused.reason, None)
                 target.unlink(missing_ok=True)
             yield job
 
-    def _start(self, job: _Job, path: Path) -> None:
+    def _start(self, job: _Job, path: Path, name: str) -> None:
         self._started += 1
-        job.child = isolated(
-            self._settings, report, path, job.name, self._settings, self._folder, f"{self._started:05}"
-        )
+        prefix = f"{self._started:05}"
+        job.child = isolated(self._settings, report, path, name, self._settings, self._folder, prefix)
 
     def _done(self, job: _Job, held: list[Record]) -> Iterator[Record]:
         """Finish a job; the records of an archive are held back until one of them shows that it holds a picture."""
