@@ -16,6 +16,7 @@ from cspine.tables import User
 from web.auth import passwords
 
 ACTOR = "command line"
+ANY_HOST = {"0.0.0.0", "::", ""}  # noqa: S104  # listening everywhere is no address to go to
 
 
 @click.command()
@@ -88,7 +89,8 @@ def first_admin() -> int:
 
 def signin_address(settings: Settings, token: str) -> str:
     """Return the address that signs in once."""
-    return f"http://{settings.host}:{settings.port}/signin/{token}"
+    host = "127.0.0.1" if settings.host in ANY_HOST else settings.host
+    return f"http://{host}:{settings.port}/signin/{token}"
 
 
 def _password() -> str:

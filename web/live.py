@@ -18,7 +18,7 @@ from cspine.settings import Settings
 
 EXTENSION = "cspine_streams"
 LOOK_SECONDS = 1.0
-SILENT_SECONDS = 10.0  # a comment now and then shows whether the browser is still there
+SILENT_SECONDS = 4.0  # a comment now and then shows whether the browser is still there
 
 
 def init(app: Flask, settings: Settings) -> None:

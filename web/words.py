@@ -46,6 +46,7 @@ def init(app: Flask, settings: Settings) -> None:
         "size": size,
         "state": lambda state: STATES[State(state)],
         "spaced": lambda code: code.replace("_", " "),
+        "spaced_ms": lambda name: name.removesuffix("_ms").replace("_", " "),
     }
     app.jinja_env.globals |= {
         "NOTICE": NOTICE,

@@ -4,7 +4,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from werkzeug.wrappers import Response
 
 from cspine.reasons import Reason
-from cspine.records import batches, failures, retry, studies
+from cspine.records import batches, failures, files, retry, studies
 from cspine.records.retry import Retried
 from web.auth import person
 from web.auth.pages import local_target
@@ -19,7 +19,8 @@ def listing() -> str:
     """Show the groups, the largest first."""
     with services().database.read() as session:
         groups = failures.groups(session)
-    return render_template("failures/list.html", groups=groups, shown=failures.SHOWN_STUDIES)
+        names = files.first_names(session, [study_id for group in groups for study_id in group.studies])
+    return render_template("failures/list.html", groups=groups, names=names, shown=failures.SHOWN_STUDIES)
 
 
 @blueprint.post("/failures/<fingerprint>/retry")

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlencode
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from cspine.database import now
@@ -56,7 +56,7 @@ def mark_unreadable(batch_id: str) -> Response:
             abort(404)
         if batches.mark_unreadable_read(session, batch_id):
             audit(session, person().name, "read", batch_id)
-    return _answer()
+    return _answer("Marked as read.")
 
 
 def _mark(study_id: str, action: str) -> Response:
@@ -66,13 +66,14 @@ def _mark(study_id: str, action: str) -> Response:
             abort(404)
         if studies.mark(session, study_id, user, action):
             audit(session, user.name, action, study_id)
-    return _answer()
+    return _answer(f"Marked as {action}.")
 
 
-def _answer() -> Response:
+def _answer(words: str) -> Response:
     """Lead back to where the button was pressed; a script needs no page."""
     if wants_json():
         return Response(status=204)
+    flash(words)
     return redirect(local_target(request.form.get("back", "")), 303)
 
 
