@@ -125,9 +125,7 @@ def from_16_bits(cells: Cells, inverted: bool = False) -> Grey:
     -------
     uint8 (rows, columns), 0..255: v * 255 / 65535; where the greatest value is at most 4095, least to greatest.
     """
-    grey = cells if cells.ndim == 2 else cells[..., 0] if cells.shape[2] < 3 else band_luma(cells[..., :3])
-    if cells.ndim == 3 and cells.shape[2] in {2, 4}:
-        grey = ((grey.astype(np.uint32) * cells[..., -1] + 32767) // 65535).astype(np.uint16)
+    grey = _grey_16(cells)
     least, greatest = int(grey.min()), int(grey.max())
     if greatest > TWELVE_BITS:
         least, greatest = 0, 65535
@@ -136,6 +134,15 @@ def from_16_bits(cells: Cells, inverted: bool = False) -> Grey:
     if inverted:
         shades = 255 - shades
     return np.floor(shades + 0.5).astype(np.uint8)[grey]
+
+
+def _grey_16(cells: Cells) -> Cells:
+    if cells.ndim == 2:
+        return cells
+    grey = cells[..., 0] if cells.shape[2] < 3 else band_luma(cells[..., :3])
+    if cells.shape[2] in {2, 4}:
+        grey = ((grey.astype(np.uint32) * cells[..., -1] + 32767) // 65535).astype(np.uint16)
+    return grey
 
 
 def oriented(pixels: Grey, orientation: int) -> Grey:

@@ -15,10 +15,13 @@ from cspine.errors import Refused
 from cspine.reasons import Reason
 from cspine.settings import Settings
 
-SUBFILE, WIDTH, LENGTH, BITS, PHOTOMETRIC, ORIENTATION, SAMPLES, SAMPLE_FORMAT = 254, 256, 257, 258, 262, 274, 277, 339
+SUBFILE, WIDTH, LENGTH, BITS, PHOTOMETRIC, ORIENTATION, SAMPLES = 254, 256, 257, 258, 262, 274, 277
+EXTRA_SAMPLES, SAMPLE_FORMAT = 338, 339
 STRIPS, STRIP_SIZES, TILES, TILE_SIZES = 273, 279, 324, 325
 REDUCED = 1  # bit of NewSubfileType: a smaller copy of another page
 MAX_SAMPLES = 4
+GREY_OR_RGB = {0, 1, 2}  # PhotometricInterpretation of the pages of 16 bits that are read
+UNASSOCIATED_ALPHA = 2  # ExtraSamples; pixels under associated alpha lie over black already
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Page:
     samples: int
     inverted: bool
     orientation: int
+    has_alpha: bool
 
 
 def read_pages(file: BinaryIO, settings: Settings) -> list[Page]:
@@ -78,7 +82,7 @@ def decode_page(file: BinaryIO, page: Page) -> Cells:
         cells = np.moveaxis(cells, 0, -1)
     if cells.dtype != np.uint16 or cells.shape[:2] != (page.rows, page.columns):
         raise Refused(f"decoded to {cells.dtype} {cells.shape}", Reason.UNSUPPORTED_PIXEL_TYPE)
-    return cells
+    return cells if page.has_alpha or cells.ndim == 2 or page.samples in {1, 3} else cells[..., :-1]
 
 
 def _page(directory: Any, index: int, size: int) -> Page:
@@ -88,6 +92,9 @@ def _page(directory: Any, index: int, size: int) -> Page:
     unsigned = _number(directory, SAMPLE_FORMAT, 1) in {1, 4}
     if bits[0] not in {1, 2, 4, 8, 16} or len(set(bits)) != 1 or not unsigned or not 1 <= samples <= MAX_SAMPLES:
         raise Refused(f"{samples} samples of {bits[0]} bits", Reason.UNSUPPORTED_PIXEL_TYPE)
+    photometric = _number(directory, PHOTOMETRIC, 1)
+    if bits[0] == 16 and photometric not in GREY_OR_RGB:
+        raise Refused(f"16 bits of photometric interpretation {photometric}", Reason.UNSUPPORTED_PIXEL_TYPE)
     _check_data(directory, size)
     return Page(
         index=index,
@@ -95,8 +102,9 @@ def _page(directory: Any, index: int, size: int) -> Page:
         columns=_number(directory, WIDTH, 0),
         bits=bits[0],
         samples=samples,
-        inverted=_number(directory, PHOTOMETRIC, 1) == 0,
+        inverted=photometric == 0,
         orientation=_number(directory, ORIENTATION, 1),
+        has_alpha=_number(directory, EXTRA_SAMPLES, 0) == UNASSOCIATED_ALPHA,
     )
 
 

@@ -255,3 +255,14 @@ def test_a_ring_of_pages_ends(settings: Settings) -> None:
     data = bytearray(tiff([GREY], "<"))
     data[8 + 2 + 12 * 11 : 8 + 2 + 12 * 11 + 4] = (8).to_bytes(4, "little")
     assert len(opened(bytes(data), settings).frames) == 1
+
+
+def test_what_a_fourth_sample_of_16_bits_means(settings: Settings) -> None:
+    wide = RGB.astype(np.uint16) * 257
+    half = np.dstack([wide, np.full((24, 32), 32768, np.uint16)])
+    unspecified = picture(imagecodecs.tiff_encode(half, photometric="rgb", extrasample="unspecified"), settings)
+    assert np.array_equal(unspecified, LUMA)
+    straight = picture(imagecodecs.tiff_encode(half, photometric="rgb", extrasample="unassalpha"), settings)
+    assert np.abs(straight - LUMA / 2).max() <= 1
+    inks = imagecodecs.tiff_encode(half, photometric="separated")
+    assert refusal(inks, settings) is Reason.UNSUPPORTED_PIXEL_TYPE
