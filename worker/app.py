@@ -16,6 +16,7 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=False,  # a poison would be delivered again for ever; the lease brings its study back
     worker_prefetch_multiplier=1,
+    worker_pool="worker.pool:Pool",
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
     worker_enable_remote_control=False,
@@ -30,7 +31,7 @@ def _log(**_: Any) -> None:
 
 
 def _begin(sender: Any, **_: Any) -> None:
-    parent.begin(settings, list(sender.app.amqp.queues.consume_from))
+    parent.begin(settings, list(sender.app.amqp.queues.consume_from), sender)
 
 
 def _leave(**_: Any) -> None:

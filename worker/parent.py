@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import structlog
 from celery.worker import state
@@ -24,6 +25,7 @@ from cspine.settings import Settings
 from cspine.states import Stage
 
 BEAT_SECONDS = 10.0
+LOOK_SECONDS = 2.0
 STUCK_SECONDS = 30.0
 STUCK_STATUS = 75
 HOST = socket.gethostname()
@@ -36,12 +38,12 @@ os.register_at_fork(before=_work.acquire, after_in_parent=_work.release, after_i
 class Parent:
     """The state of the parent: its own database connection, its stages, its thread."""
 
-    def __init__(self, settings: Settings, stages: list[Stage]) -> None:
-        """Keep the settings; the thread is started by `run`."""
-        self._settings, self._stages = settings, stages
+    def __init__(self, settings: Settings, stages: list[Stage], consumer: Any = None) -> None:
+        """Keep the settings and Celery's consumer; the thread is started by `run`."""
+        self._settings, self._stages, self._consumer = settings, stages, consumer
         self._database, self._bell = Database.of(settings), Bell(settings)
         self._done = threading.Event()
-        self._progress, self._since = -1, time.monotonic()
+        self._progress, self._since, self._full = -1, time.monotonic(), -1
 
     def run(self) -> None:
         """Free what earlier processes of this place held, then beat until the end."""
@@ -75,10 +77,14 @@ class Parent:
         self._safely(self._gone)
 
     def _loop(self) -> None:
-        while not self._done.wait(BEAT_SECONDS):
-            with _work:
-                self._safely(self._beat)
-                self._safely(self._look_for_progress)
+        beaten = time.monotonic()
+        while not self._done.wait(LOOK_SECONDS):
+            self._look_for_lost_places()
+            if time.monotonic() - beaten >= BEAT_SECONDS:
+                beaten = time.monotonic()
+                with _work:
+                    self._safely(self._beat)
+                    self._safely(self._look_for_progress)
 
     def _beat(self) -> None:
         with self._database.write() as session:
@@ -100,8 +106,29 @@ class Parent:
         if progress != self._progress or state.active_requests or not waiting:
             self._progress, self._since = progress, time.monotonic()
         elif time.monotonic() - self._since > STUCK_SECONDS:
-            log.error("messages wait and none is consumed; the worker ends to be started anew")
-            os._exit(STUCK_STATUS)
+            self._end_stuck("messages wait and none is consumed")
+
+    def _look_for_lost_places(self) -> None:
+        """End this process where every place for a message is taken although nothing runs, twice in a row.
+
+        An acknowledgement that is lost with its connection keeps its place for ever: Kombu then asks Redis for
+        nothing, and does not even notice that the connection is gone.
+        """
+        try:
+            free = self._consumer is None or self._consumer.task_consumer.channel.qos.can_consume()
+        except AttributeError:  # in the middle of a reconnection
+            free = True
+        progress = sum(state.total_count.values())
+        if free or state.reserved_requests or state.active_requests:
+            self._full = -1
+        elif self._full == progress:
+            self._end_stuck("acknowledgements were lost with their connection")
+        else:
+            self._full = progress
+
+    def _end_stuck(self, words: str) -> None:
+        log.error("the worker ends to be started anew", why=words)
+        os._exit(STUCK_STATUS)
 
     def _free_orphans(self) -> None:
         """Free what a worker of this host held that was killed with all its children, without waiting for the lease."""
@@ -139,10 +166,10 @@ class Parent:
 _parent: Parent | None = None
 
 
-def begin(settings: Settings, queues: list[str]) -> None:
+def begin(settings: Settings, queues: list[str], consumer: Any) -> None:
     """Begin to watch over this worker, which consumes these queues."""
     global _parent
-    _parent = Parent(settings, stages_of(queues))
+    _parent = Parent(settings, stages_of(queues), consumer)
     _parent.run()
 
 
