@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -101,26 +101,31 @@ def issue(session: Session, user: User, purpose: Purpose, lifetime: timedelta) -
 
 def holder(session: Session, secret: str, purpose: Purpose) -> User | None:
     """Return the active user to whom a token belongs that is neither spent nor expired, or null."""
-    query = (
-        select(User)
-        .join(Token, Token.user_id == User.id)
-        .where(Token.sha256 == _sha256(secret), Token.purpose == purpose.value, Token.spent_at.is_(None),
-               Token.expires_at > now(session), User.active)
-    )  # fmt: skip
+    query = select(User).join(Token, Token.user_id == User.id).where(_good(session, secret, purpose), User.active)
     return session.scalars(query).one_or_none()
 
 
 def spend(session: Session, secret: str, purpose: Purpose) -> User | None:
     """Spend a token by a compare-and-set, and return whose it was; null where it is not good any more."""
-    user = holder(session, secret, purpose)
     query = (
         update(Token)
-        .where(Token.sha256 == _sha256(secret), Token.spent_at.is_(None))
+        .where(_good(session, secret, purpose))
         .values(spent_at=now(session))
-        .returning(Token.id)
+        .returning(Token.user_id)
+        .execution_options(synchronize_session=False)
     )
-    spent = session.execute(query).first()
-    return user if spent is not None else None
+    user_id = session.scalars(query).one_or_none()
+    user = by_id(session, user_id) if user_id is not None else None
+    return user if user is not None and user.active else None
+
+
+def _good(session: Session, secret: str, purpose: Purpose) -> ColumnElement[bool]:
+    return and_(
+        Token.sha256 == _sha256(secret),
+        Token.purpose == purpose.value,
+        Token.spent_at.is_(None),
+        Token.expires_at > now(session),
+    )
 
 
 def sign_in(session: Session, user: User, lifetime: timedelta) -> str:

@@ -9,8 +9,10 @@ from sqlalchemy import select, update
 from cspine.database import Database
 from cspine.records import people
 from cspine.records.people import Purpose, Role
+from cspine.settings import Settings
 from cspine.tables import Audit, User
-from tests.web.conftest import PASSWORD, AddUser, Browser
+from tests.web.conftest import PASSWORD, TOKEN, AddUser, Browser
+from web import create_app
 from web.auth import passwords
 
 pytestmark = pytest.mark.services
@@ -202,3 +204,35 @@ def test_setting_a_password_ends_the_other_sessions(app: Flask, stranger: Browse
 def test_logout_by_get_changes_nothing(reader: Browser) -> None:
     assert reader.get("/logout").status_code == 405
     assert reader.get("/").status_code == 200
+
+
+def test_without_redis_signing_in_works_and_is_still_throttled(settings: Settings, database: Database,
+                                                               add_user: AddUser) -> None:  # fmt: skip
+    app = create_app(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
+    browser = Browser(app)
+    add_user("rita", Role.READER)
+    assert browser.login("rita").status_code == 303
+    data = {"csrf_token": browser.token("/login"), "name": "nobody", "password": "x"}
+    codes = [browser.client.post("/login", data=data).status_code for _ in range(11)]
+    assert codes == [401] * 10 + [429]
+    app.extensions["cspine"].database.dispose()
+
+
+def test_over_https_a_form_needs_our_own_origin(settings: Settings, add_user: AddUser) -> None:
+    app = create_app(settings.model_copy(update={"env": "production"}))
+    client, site = app.test_client(), {"base_url": "https://screening.example"}
+    add_user("rita", Role.READER)
+    found = TOKEN.search(client.get("/login", **site).text)
+    assert found
+    data = {"csrf_token": found[1], "name": "rita", "password": PASSWORD}
+    assert client.post("/login", data=data, **site).status_code == 400
+    foreign = {"Referer": "https://evil.example/"}
+    assert client.post("/login", data=data, headers=foreign, **site).status_code == 400
+    own = {
+        "Referer": "https://screening.example/",
+        "Origin": "https://screening.example",
+    }  # all that strict-origin sends
+    answer = client.post("/login", data=data, headers=own, **site)
+    assert answer.status_code == 303
+    assert answer.headers["Strict-Transport-Security"]
+    app.extensions["cspine"].database.dispose()
