@@ -17,6 +17,7 @@ from cspine.errors import Refused
 from cspine.reasons import Reason
 from cspine.settings import Settings
 
+ONE_FILE_SECONDS = 60  # a prepare task, with its longer limit, may hold several files
 _context = multiprocessing.get_context("fork")
 
 
@@ -50,7 +51,7 @@ def isolated(settings: Settings, function: Callable[..., Any], *arguments: Any) 
     process = _context.Process(target=_run, args=(sender, settings, function, arguments), daemon=True)
     process.start()
     sender.close()
-    return Isolated(process, answer, settings.prepare_seconds)
+    return Isolated(process, answer, min(settings.prepare_seconds, ONE_FILE_SECONDS))
 
 
 def _run(sender: Connection, settings: Settings, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

@@ -1,7 +1,6 @@
 """The limits of a process that decodes a stranger's file."""
 
 import resource
-import signal
 from pathlib import Path
 
 from cspine.settings import Settings
@@ -20,9 +19,3 @@ def limit_child(settings: Settings) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = mapped + settings.prepare_memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
-
-
-def limit_time(seconds: int) -> None:
-    """Limit this process's CPU time, for a child that decodes one file and has no parent that watches the clock."""
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
