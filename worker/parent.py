@@ -21,6 +21,7 @@ from cspine.errors import ServiceFault
 from cspine.queue import Bell
 from cspine.reasons import Reason
 from cspine.records import freeing, heartbeats
+from cspine.records.screenings import Ring
 from cspine.settings import Settings
 from cspine.states import Stage
 
@@ -75,6 +76,7 @@ class Parent:
         """Say that we have ended in order."""
         self._done.set()
         self._safely(self._gone)
+        self._database.dispose()
 
     def _loop(self) -> None:
         beaten = time.monotonic()
@@ -132,19 +134,24 @@ class Parent:
 
     def _free_orphans(self) -> None:
         """Free what a worker of this host held that was killed with all its children, without waiting for the lease."""
+        rings: list[Ring] = []
         for stage in self._stages:
             with self._database.write() as session:
                 for claim in freeing.open_claims(session, freeing.worker_name(HOST, stage)):
                     pid = int(claim.worker.split(freeing.SEPARATOR)[2])
                     if pid == os.getpid() or not process.alive(pid):  # after a restart a container has the same ids
-                        freeing.crash(session, claim.id, self._settings)
+                        rings += freeing.crash(session, claim.id, self._settings)
+        self._ring(rings)
 
     def _crash(self, name: str, reason: Reason) -> None:
-        rings = []
+        rings: list[Ring] = []
         with self._database.write() as session:
             for claim in freeing.open_claims(session, name):
                 log.warning("child lost", worker=name, reason=reason.value, studies=claim.size)
                 rings += freeing.crash(session, claim.id, self._settings, reason)
+        self._ring(rings)
+
+    def _ring(self, rings: list[Ring]) -> None:
         for ring in rings:
             self._bell.ring(ring.stage, ring.lane, [ring.screening_id])
 

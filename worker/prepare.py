@@ -26,7 +26,7 @@ from cspine.tables import ReceivedFile
 from worker.lease import Lease
 from worker.runtime import Runtime
 
-PNG_LEVEL = 3
+PNG_LEVEL = 1
 SHARE_OF_LIMIT = 0.5  # of the hard time limit, after which the rest of a large study is left to another attempt
 
 log = structlog.get_logger(__name__)

@@ -3,8 +3,9 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from cspine.backoff import decide
@@ -42,57 +43,57 @@ def settle(session: Session, held: Held, settings: Settings, failures: Mapping[i
     failures = failures or {}
     if not locked(session, held.claim_id):
         return Settled()
-    succeeded = _succeed(session, held, [one.screening_id for one in held.members if one.screening_id not in failures])
-    failed = {
-        member.screening_id
+    moment = now(session)
+    hopeful = [member for member in held.members if member.screening_id not in failures]
+    succeeded = _succeed(session, held, hopeful, moment)
+    failed = tuple(
+        member
         for member in held.members
-        if member.screening_id in failures and _fail(session, held, member, failures[member.screening_id], settings)
-    }
-    close(session, held.claim_id, Outcome.SUPERSEDED)
-    settled = Settled(_those(held, succeeded), _those(held, failed))
+        if member.screening_id in failures
+        and _fail(session, held, member, failures[member.screening_id], settings, moment)
+    )
+    settled = Settled(succeeded, failed)
+    if len(settled.kept) < len(held.members):
+        _end(session, Attempt.claim_id == held.claim_id, Outcome.SUPERSEDED, moment)
+    _end_claim(session, held.claim_id, moment)
     if failed:
-        studies.refresh(session, *(member.study_id for member in settled.failed))
+        studies.refresh(session, *(member.study_id for member in failed))
     return settled
 
 
 def close(session: Session, claim_id: str, outcome: Outcome, failure: Failure | None = None) -> None:
     """End a locked claim, and each of its attempts that has not ended yet."""
     moment = now(session)
-    session.execute(
-        update(Attempt)
-        .where(Attempt.claim_id == claim_id, Attempt.ended_at.is_(None))
-        .values(ended_at=moment, outcome=outcome.value, **_described(failure))
-    )
-    session.execute(update(Claim).where(Claim.id == claim_id).values(ended_at=moment))
+    _end(session, Attempt.claim_id == claim_id, outcome, moment, failure)
+    _end_claim(session, claim_id, moment)
 
 
-def _those(held: Held, screening_ids: set[int]) -> tuple[Member, ...]:
-    return tuple(member for member in held.members if member.screening_id in screening_ids)
-
-
-def _succeed(session: Session, held: Held, screening_ids: list[int]) -> set[int]:
+def _succeed(session: Session, held: Held, members: list[Member], moment: datetime) -> tuple[Member, ...]:
+    """Move members to their next state; return those that were still held."""
     target = NEXT[held.stage]
     group = {} if target is State.READY else {"group_id": None, "cpu_only": False}  # a group lasts until its answer
+    ids = [member.screening_id for member in members]
     query = (
         update(Screening)
-        .where(Screening.id.in_(screening_ids), Screening.claim_id == held.claim_id, Screening.state.in_(HELD))
-        .values(state=target.value, changed_at=now(session), **SUCCESS, **group)
+        .where(Screening.id.in_(ids), Screening.claim_id == held.claim_id, Screening.state.in_(HELD))
+        .values(state=target.value, changed_at=moment, **SUCCESS, **group)
         .returning(Screening.id)
     )
-    kept = set(session.scalars(query))
-    ended = [member.attempt_id for member in held.members if member.screening_id in kept]
-    _end(session, ended, Outcome.DONE)
+    moved = set(session.scalars(query)) if ids else set()
+    kept = tuple(member for member in members if member.screening_id in moved)
+    if kept:
+        _end(session, Attempt.id.in_([member.attempt_id for member in kept]), Outcome.DONE, moment)
     return kept
 
 
-def _fail(session: Session, held: Held, member: Member, failure: Failure, settings: Settings) -> bool:
+def _fail(session: Session, held: Held, member: Member, failure: Failure, settings: Settings,
+          moment: datetime) -> bool:  # fmt: skip
     """Move one member to `waiting` or `failed`; false where it was not held any more."""
     mine = (Screening.id == member.screening_id, Screening.claim_id == held.claim_id, Screening.state.in_(HELD))
     tries = session.scalar(select(Screening.tries).where(*mine).with_for_update())
     if tries is None:
         return False
     decision = decide(failure, tries, settings, random.random())  # noqa: S311  # jitter, no secret
-    moment = now(session)
     session.execute(
         update(Screening)
         .where(*mine)
@@ -100,16 +101,22 @@ def _fail(session: Session, held: Held, member: Member, failure: Failure, settin
                 next_try_at=moment + decision.wait if decision.wait is not None else None,
                 reason=failure.reason.value, error_kind=failure.kind.value, fingerprint=failure.fingerprint)
     )  # fmt: skip
-    _end(session, [member.attempt_id], Outcome.FAILED, failure)
+    _end(session, Attempt.id == member.attempt_id, Outcome.FAILED, moment, failure)
     return True
 
 
-def _end(session: Session, attempt_ids: list[int], outcome: Outcome, failure: Failure | None = None) -> None:
+def _end(session: Session, which: ColumnElement[bool], outcome: Outcome, moment: datetime,
+         failure: Failure | None = None) -> None:  # fmt: skip
+    """End attempts that have not ended yet: an attempt ends once."""
     session.execute(
         update(Attempt)
-        .where(Attempt.id.in_(attempt_ids), Attempt.ended_at.is_(None))
-        .values(ended_at=now(session), outcome=outcome.value, **_described(failure))
+        .where(which, Attempt.ended_at.is_(None))
+        .values(ended_at=moment, outcome=outcome.value, **_described(failure))
     )
+
+
+def _end_claim(session: Session, claim_id: str, moment: datetime) -> None:
+    session.execute(update(Claim).where(Claim.id == claim_id).values(ended_at=moment))
 
 
 def _described(failure: Failure | None) -> dict[str, str | None]:

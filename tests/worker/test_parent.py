@@ -26,7 +26,7 @@ def bell(settings: Settings) -> Iterator[Bell]:
 
 
 @pytest.fixture
-def patient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Parent:
+def patient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parent]:
     """Give a parent that ends with an exception instead of its process, and that has no patience."""
 
     def leave(status: int) -> None:
@@ -34,7 +34,9 @@ def patient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Parent:
 
     monkeypatch.setattr("worker.parent.os._exit", leave)
     monkeypatch.setattr(parent, "STUCK_SECONDS", -1.0)
-    return Parent(settings, [Stage.PREPARE])
+    own = Parent(settings, [Stage.PREPARE])
+    yield own
+    own.end()
 
 
 def test_stages_follow_from_the_queues() -> None:
