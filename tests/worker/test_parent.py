@@ -84,7 +84,7 @@ def test_what_a_dead_worker_of_this_host_held_is_freed_and_no_one_elses(
     names = [freeing.worker_name(host, Stage.PREPARE, pid, 7) for host, pid in ((HOST, dead), (other, dead), (HOST, 1))]
     for id_, name in zip(ids, names, strict=True):
         work.prepare(database, settings, id_, worker=name)
-    patient._free_orphans()
+    patient._safely(patient._free_orphans)
     assert [work.row(database, id_).state for id_ in ids] == [State.RECEIVED, State.PREPARING, State.PREPARING]
 
 
