@@ -12,7 +12,7 @@ import structlog
 from cspine import archives
 from cspine.blobs import BlobStore, Stored
 from cspine.database import Database
-from cspine.decoding import Header, read_header
+from cspine.decoding import Header, RefusedWithHeader, read_header
 from cspine.errors import Refused, ServiceFault, Skipped
 from cspine.queue import Bell
 from cspine.reasons import Reason
@@ -77,6 +77,10 @@ class Intake:
         try:
             with self._blobs.open(stored.key) as file:
                 return read_header(file, name, self._settings)
+        except RefusedWithHeader as refusal:
+            if refusal.header.study_uid is not None:
+                return refusal.header  # its study shall know of it: prepare will refuse it there
+            return Refusal(Disposition.REJECTED, refusal.reason.value, refusal.header.kind)
         except Skipped as skipped:
             return Refusal(Disposition.NOT_AN_IMAGE, skipped.reason.value)
         except Refused as refusal:

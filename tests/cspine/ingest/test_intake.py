@@ -149,6 +149,12 @@ def test_what_cannot_be_read_makes_a_row_of_its_batch(door: Door) -> None:
     assert list(door.blobs.keys()) == []
 
 
+def test_a_damaged_file_whose_header_is_whole_belongs_to_its_study(door: Door) -> None:
+    first = door.take(dicom("1.2.3", 1))
+    cut = door.take(dicom("1.2.3", 2)[:-900], "cut.dcm")
+    assert (cut.disposition, cut.study_id) == ("accepted", first.study_id)  # prepare refuses it, and knows where
+
+
 def test_litter_is_not_an_image(door: Door) -> None:
     assert door.take(b"\0" * 40, "Thumbs.db").disposition == "not_an_image"
     assert door.ledger().not_an_image == 1
