@@ -204,3 +204,15 @@ def process_named(parent: int, words: str) -> int:
     """Return the child of a process whose command holds some words."""
     found = [pid for pid in process.children(parent) if words in Path(f"/proc/{pid}/cmdline").read_text()]
     return found[0]
+
+
+def test_a_picture_that_needs_too_much_memory_is_counted_and_does_no_harm_to_the_next(
+    settings: Settings, database: Database, bell: Bell, receive: Receive
+) -> None:
+    settings = settings.model_copy(update={"prepare_memory_bytes": 30 * 2**20})
+    ids = receive(png(1, 7000, 7000), png(2))
+    with worker(settings):
+        bell.ring(Stage.PREPARE, "normal", ids)
+        wait(lambda: [state(database, id_) for id_ in ids] == [State.QUARANTINED, State.READY])
+    assert {attempt.reason for attempt in work.attempts(database, ids[0])} == {"out_of_memory"}
+    assert work.outcomes(database, ids[1]) == ["done"]
