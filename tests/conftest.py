@@ -1,18 +1,22 @@
 """What every test may ask for: settings in a folder of its own, a migrated database, blobs, a real broker.
 
 DATABASE_URL and REDIS_URL, where given, are used as they are: .ci/run runs the tests marked `services` once more
-against PostgreSQL and Redis. A test gets a PostgreSQL schema, or an SQLite file, of its own.
+against PostgreSQL and Redis. A test gets a PostgreSQL schema, or an SQLite file, of its own. The Redis is emptied
+before each test; one that holds something before the first is somebody's, and the run ends.
 """
 
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import create_engine, text
+from redis import Redis
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.pool import Pool
 
 from cspine import migrate
 from cspine.blobs import BlobStore
@@ -37,6 +41,33 @@ def own_log() -> Iterator[None]:
     """Leave no log that writes to a stream of an earlier test."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=GIVEN_DATABASE != "")
+def closed_connections() -> Iterator[None]:
+    """Close what a command left open to PostgreSQL, as the end of its process would; psycopg warns of the rest."""
+    opened: list[Any] = []
+
+    def remember(connection: Any, _record: object) -> None:
+        opened.append(connection)
+
+    event.listen(Pool, "connect", remember)
+    yield
+    event.remove(Pool, "connect", remember)
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture(scope="session")
+def given_redis() -> Iterator[Redis | None]:
+    """Give a client of the Redis that was given, which must be empty."""
+    if not GIVEN_REDIS:
+        yield None
+        return
+    with Redis.from_url(GIVEN_REDIS) as client:
+        if client.dbsize():
+            pytest.exit("REDIS_URL names a Redis that is not empty; tests would empty it", returncode=2)
+        yield client
 
 
 @pytest.fixture(scope="session")
@@ -75,8 +106,10 @@ def database_url(tmp_path: Path, template: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, database_url: str) -> Settings:
-    """Give settings whose `var` is the test's own; there is no broker until `broker` is asked for."""
+def settings(tmp_path: Path, database_url: str, given_redis: Redis | None) -> Settings:
+    """Give settings whose `var` is the test's own; no broker runs but one that was given."""
+    if given_redis is not None:
+        given_redis.flushdb()
     return Settings(var=tmp_path / "var", database_url=database_url, redis_url=GIVEN_REDIS, secret_key="t" * 40)
 
 

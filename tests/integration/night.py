@@ -38,7 +38,6 @@ from tests.conftest import ROOT
 
 SEED = 31_000
 WORK = "broker,prepare,screen,sweep"
-SCREEN, BROKER = ("worker", "screen"), ("broker.sock",)
 PATIENCE_SECONDS = 900.0
 POLL_SECONDS = 0.1
 
@@ -70,15 +69,37 @@ class Services:
         with (settings.var / "log" / "night.log").open("wb") as log:
             self._up = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
 
-    def kill(self, words: tuple[str, ...], *, child: bool = False) -> int:
-        """Kill with SIGKILL the service whose command holds these words, or a child of it; 0 where it does not run."""
-        for pid in process.children(self._up.pid):
-            if all(word in _command(pid) for word in words):
-                victim = next(iter(process.children(pid)), 0) if child else pid
-                if victim:
+    def kill_broker(self) -> int:
+        """Kill the broker with SIGKILL, and return its process id."""
+        pid = self._find("broker.sock")
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def kill_worker(self, busy: Callable[[], bool], *, parent: bool) -> int:
+        """Kill the screen worker with SIGKILL in the middle of its work: who runs the network, or its parent.
+
+        It is stopped before we look whether it has work, so that it cannot end that before it is killed.
+        """
+        while True:
+            above = self._find("worker", "screen")
+            for child in process.children(above):
+                os.kill(child, signal.SIGSTOP)
+                time.sleep(POLL_SECONDS)
+                if busy():
+                    victim = above if parent else child
                     os.kill(victim, signal.SIGKILL)
-                return victim
-        return 0
+                    return victim
+                os.kill(child, signal.SIGCONT)
+            time.sleep(POLL_SECONDS)
+
+    def _find(self, *words: str) -> int:
+        """Wait for the service whose command holds these words."""
+        while True:
+            for pid in process.children(self._up.pid):
+                if set(words) <= set(_command(pid)):
+                    return pid
+            assert not self.died(), "the supervisor is gone"
+            time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:
         """End all of it in order."""
@@ -114,13 +135,14 @@ def run(settings: Settings, studies: int, kills: int, redis_restarts: int,
     faults += [(studies * (2 * one + 1) // (2 * redis_restarts), "broker") for one in range(redis_restarts)]
     with services(settings) as running:
         batch, _ = submit(installation, [settings.var / "night"], "night", Lane.OVERNIGHT)
+
+        def busy() -> bool:
+            assert _ledger(installation, batch).waiting, "the night was over before its last fault"
+            return _screening(installation)
+
         for number, (after, victim) in enumerate(sorted(faults)):
             _await(lambda after=after: _done(installation) >= after)
-            if victim == "broker":
-                pid = running.kill(BROKER)
-            else:
-                _await(lambda: _screening(installation) or not _ledger(installation, batch).waiting)
-                pid = running.kill(SCREEN, child=number % 2 == 0)
+            pid = running.kill_broker() if victim == "broker" else running.kill_worker(busy, parent=number % 2 == 1)
             say(f"kill -9 of the {victim}, process {pid}, after {_done(installation)} results")
         _await(lambda: not _ledger(installation, batch).waiting)
     return _ledger(installation, batch), count(installation.database)

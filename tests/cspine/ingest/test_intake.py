@@ -22,6 +22,7 @@ from cspine.records import batches, screenings
 from cspine.settings import Settings
 from cspine.states import State
 from cspine.tables import Batch, Screening, Study
+from tests.conftest import GIVEN_REDIS
 
 pytestmark = pytest.mark.services
 
@@ -86,7 +87,7 @@ def test_a_picture_makes_a_study_in_work(door: Door) -> None:
     ledger = door.ledger()
     assert (ledger.received, ledger.waiting, ledger.studies, ledger.balanced) == (1, 1, 1, True)
     assert state(door.database, receipt.study_id) == State.RECEIVED
-    assert not door.intake.finish()  # no broker here: the sweep will ring
+    assert door.intake.finish() is bool(GIVEN_REDIS)  # without a broker the sweep will ring
 
 
 def test_files_of_one_study_are_one_study(door: Door) -> None:
