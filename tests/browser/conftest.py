@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from cspine.blobs import BlobStore
 from cspine.database import Database
@@ -27,6 +27,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
              "--disable-component-update", "--disable-sync"]  # fmt: skip
 SECONDS = 15
+expect.set_options(timeout=SECONDS * 1000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,7 +56,7 @@ def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = Settings(var=var, port=port, secret_key="b" * 40, max_upload_bytes=5_000_000, stream_seconds=3.0)
+    settings = Settings(var=var, port=port, secret_key="b" * 40, max_upload_bytes=5_000_000, stream_seconds=1.5)
     with (var / "web.log").open("wb") as log:
         command = [sys.executable, "-m", "cspine", "web"]
         process = subprocess.Popen(command, cwd=ROOT, env=settings.environment(), stdout=log, stderr=log)

@@ -40,7 +40,7 @@ def test_a_batch_counts_while_one_looks(page: Page, database: Database) -> None:
     page.evaluate("window.here = true")
     finish(database, batch_id, 1)
     expect(ledger).to_contain_text("1 of 4 files are through")
-    page.wait_for_timeout(3500)  # the first stream ends; the browser takes up the next
+    page.wait_for_timeout(2000)  # the first stream ends; the browser takes up the next
     finish(database, batch_id, 3)
     expect(ledger).to_contain_text("4 of 4 files are through")
     expect(ledger.locator('[data-count="analysed"]')).to_have_text("4")

@@ -20,7 +20,7 @@ def test_the_first_admin_signs_in_sets_a_password_and_comes_back(open_page: Open
     page.goto(f"/signin/{token}")
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("/")
-    page.get_by_role("link", name="set one").click()
+    page.get_by_role("link", name="Set a password").click()
     page.get_by_label("New password").fill(PASSWORD)
     page.get_by_label("The same again").fill(PASSWORD)
     page.get_by_role("button", name="Set it").click()

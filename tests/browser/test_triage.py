@@ -86,3 +86,15 @@ def test_pictures_are_loaded(page: Page, database: Database, blobs: BlobStore) -
     picture = row(page, study_id).locator("img")
     picture.scroll_into_view_if_needed()
     eventually(lambda: picture.evaluate("image => image.complete && image.naturalWidth > 0"))
+
+
+def test_news_is_told_and_moves_nothing(page: Page, database: Database, blobs: BlobStore) -> None:
+    page.goto("/")
+    news = page.get_by_role("button", name="The list has changed")
+    expect(news).to_be_hidden()
+    study_id = rows.study(database, blobs)
+    expect(news).to_be_visible()
+    expect(row(page, study_id)).to_have_count(0)
+    news.click()
+    expect(row(page, study_id)).to_be_visible()
+    expect(news).to_be_hidden()

@@ -145,7 +145,7 @@ def test_the_first_admin_signs_in_once_by_a_one_time_address(stranger: Browser, 
         assert "<button" in page.text
     answer = stranger.post(path, form=path)
     assert (answer.status_code, answer.location) == (303, "/")
-    assert "This account has no password yet" in stranger.get("/").text
+    assert "Set a password" in stranger.get("/").text
     again = Browser(app)
     answer = again.post(path, form=path)
     assert answer.status_code == 401

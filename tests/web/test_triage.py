@@ -172,3 +172,10 @@ def test_a_get_changes_nothing(reader: Browser, night: dict[str, str], database:
 
 def test_unknown_study_is_404(reader: Browser) -> None:
     assert reader.post("/studies/nothing/read").status_code == 404
+
+
+def test_counts_for_a_list_that_was_opened_a_while_ago(reader: Browser, night: dict[str, str]) -> None:
+    assert reader.get("/counts").json == {"overdue": 1, "positive": 1, "not_analysed": 2, "normal": 1}
+    reader.post(f"/studies/{night['old']}/read")
+    assert reader.get("/counts").json == {"overdue": 0, "positive": 1, "not_analysed": 2, "normal": 1}
+    assert reader.get("/counts?show=all").json == {"overdue": 0, "positive": 1, "not_analysed": 2, "normal": 2}

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlencode
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from cspine.database import now
@@ -34,6 +34,15 @@ def listing() -> str:
     return render_template("triage/list.html", page=page, names=names, now=moment, bucket=bucket, unread=unread,
                            after=after, active=active, total=sum(page.counts.values()), address=_address,
                            wait=own.settings.max_wait_hours)  # fmt: skip
+
+
+@blueprint.get("/counts")
+def counts() -> Response:
+    """Count the rows of every bucket, for a list that was opened a while ago."""
+    own = services()
+    with own.database.read() as session:
+        found = triage.counts(session, own.settings, now(session), unread=request.args.get("show") != "all")
+    return jsonify(found)
 
 
 @blueprint.post("/studies/<study_id>/read")

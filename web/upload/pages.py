@@ -94,7 +94,8 @@ def _take() -> Response:
             drain(request.stream, DRAIN_BYTES, DRAIN_SECONDS)
         return _lead_to(batch.batch_id, batch.study_id)
     received = receive(own, batch, nonce, person().name, chain([first], files))
-    flash(received.sentence)
+    if not received.speaks_for_itself:
+        flash(received.sentence)
     if not received.rung:
         flash(Reason.BROKER_UNAVAILABLE.sentence)
     return _lead_to(batch.id, received.study_id)

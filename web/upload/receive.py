@@ -35,6 +35,11 @@ class Received:
             self.study_id = receipt.study_id if self.counts.total() == 1 else None
 
     @property
+    def speaks_for_itself(self) -> bool:
+        """Say whether the study's page says all there is to say: one new picture."""
+        return self.study_id is not None and self.counts[Disposition.ACCEPTED] == 1
+
+    @property
     def sentence(self) -> str:
         """Say it in words."""
         total = self.counts.total()

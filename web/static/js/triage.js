@@ -1,9 +1,11 @@
-// The triage list: marking as read without leaving the place where one reads, with an undo.
+// The triage list: marking as read without leaving the place where one reads, with an undo; and news without a jump.
 
-import { post } from "./http.js";
+import { get, post } from "./http.js";
 
 const toast = document.getElementById("toast");
+const news = document.getElementById("news");
 const SHOWN_MS = 8000;
+const LOOK_MS = 5000;
 let undo = null;
 let timer = 0;
 
@@ -67,3 +69,16 @@ function hide() {
 }
 
 toast.querySelector("[data-undo]").addEventListener("click", () => undo?.());
+
+// The rows stay where they are; a button says that there is something new.
+async function look() {
+  const counts = document.hidden ? null : await get(news.dataset.counts);
+  if (counts) {
+    const shown = (bucket) => document.querySelector(`[data-count="${bucket}"]`).textContent;
+    news.hidden = Object.entries(counts).every(([bucket, number]) => shown(bucket) === String(number));
+  }
+  setTimeout(look, LOOK_MS);
+}
+
+news.addEventListener("click", () => location.reload());
+setTimeout(look, LOOK_MS);
