@@ -19,7 +19,6 @@ class User(Table):
     role: Mapped[str] = mapped_column(String(10))  # reader, admin
     password_hash: Mapped[str | None] = mapped_column(String(200))  # argon2; null: signs in by a one-time address only
     active: Mapped[bool] = mapped_column(default=True)
-    session_version: Mapped[int] = mapped_column(default=1)  # raised to end every session of the user
     created_at: Mapped[datetime]
     last_login_at: Mapped[datetime | None]
 
