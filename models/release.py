@@ -47,7 +47,7 @@ class LoadedRelease:
         self._arrays = arrays
         shape = (None, card.input.size, card.input.size, card.input.channels)
         # The batch stays a free dimension: one trace serves every batch size
-        self._run = tf.function(self._forward, input_signature=[tf.TensorSpec(shape, tf.float32)])
+        self._run = tf.function(self._forward, input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
 
     def predict(self, batch: Floats) -> Prediction:
         """Analyse float32 (n, size, size, channels) as `preprocessing.to_input` makes it.

@@ -20,8 +20,8 @@ class Batches(keras.utils.PyDataset):
         """Keep what to draw from; `augmented` is for the training split only."""
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=4)
         self.samples, self.wanted, self.classes, self.batch = samples, wanted, classes, batch
-        self.seed, self.augmented, self.epoch = seed, augmented, 0
-        self._shuffle()
+        self.seed, self.augmented = seed, augmented
+        self.begin(0)
 
     def __len__(self) -> int:
         """Count the batches; the last one may be smaller."""
@@ -38,12 +38,9 @@ class Batches(keras.utils.PyDataset):
             targets["lesion_map"] = np.stack([maps for _, maps in pairs])
         return np.stack([picture for picture, _ in pairs]), targets
 
-    def on_epoch_end(self) -> None:
-        """Deal the next epoch's order."""
-        self.epoch += 1
-        self._shuffle()
-
-    def _shuffle(self) -> None:
+    def begin(self, epoch: int) -> None:
+        """Deal the order of an epoch, counted from 0."""
+        self.epoch = epoch
         order = np.arange(len(self.samples))
         self.order = np.random.default_rng([self.seed, self.epoch]).permutation(order) if self.augmented else order
 

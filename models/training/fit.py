@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 import keras
@@ -22,7 +23,7 @@ class Recipe:
     """How to train; the defaults are those of the demo release."""
 
     width: float = 0.5
-    epochs: int = 24
+    epochs: int = 14
     batch: int = 16
     rate: float = 7e-4
     warmup_epochs: float = 0.5
@@ -35,9 +36,13 @@ class Recipe:
 
 def fit(
     architecture: ModuleType, recipe: Recipe, training: Samples, validation: Samples, wanted: Input, classes: int,
-    report: Report,
+    report: Report, state: Path | None = None,
 ) -> keras.Model:  # fmt: skip
-    """Train a network and return it without its training heads, in float32, with the best epoch's weights."""
+    """Train a network and return it without its training heads, in float32, with the best epoch's weights.
+
+    What is in the folder `state` is continued, and each epoch is kept there; the best epoch is then looked for among
+    those that ran since.
+    """
     keras.utils.set_random_seed(recipe.seed)
     options = {"width": recipe.width, "channels": wanted.channels, "size": wanted.size}
     heads = {"lesion_map": classes if training.lesions is not None else 0, "auxiliary": recipe.auxiliary}
@@ -49,8 +54,9 @@ def fit(
             model = keras.Model(model.inputs[0], {"logits": model.output})
         _compile(model, recipe, len(batches))
         model.fit(
-            batches, validation_data=held_out, epochs=recipe.epochs, verbose=0,
+            batches, validation_data=held_out, epochs=recipe.epochs, verbose=0, shuffle=False,
             callbacks=[
+                *_kept(state),
                 keras.callbacks.TerminateOnNaN(),
                 keras.callbacks.EarlyStopping(
                     "val_logits_loss" if any(heads.values()) else "val_loss", mode="min",
@@ -58,6 +64,7 @@ def fit(
                 ),
                 keras.callbacks.LambdaCallback(
                     on_train_begin=lambda logs: report(0, len(batches), None),
+                    on_epoch_begin=lambda epoch, logs: batches.begin(epoch),
                     on_train_batch_end=lambda batch, logs: report(-1, batch + 1, None),
                     on_epoch_end=lambda epoch, logs: report(epoch + 1, 0, dict(logs or {})),
                 ),
@@ -69,6 +76,12 @@ def fit(
         if layer.weights:
             layer.set_weights(model.get_layer(layer.name).get_weights())
     return plain
+
+
+def _kept(state: Path | None) -> list[keras.callbacks.Callback]:
+    if state is None:
+        return []
+    return [keras.callbacks.BackupAndRestore(str(state), double_checkpoint=True, delete_checkpoint=False)]
 
 
 def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:

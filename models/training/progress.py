@@ -14,7 +14,7 @@ class TrainingProgress:
     def __init__(self, epochs: int) -> None:
         """Take the length of the training in epochs."""
         self.console = Console(stderr=True)
-        self.epochs, self.steps, self.epoch = epochs, 0, 0
+        self.epochs, self.steps, self.epoch, self.ran = epochs, 0, 0, 0
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
             console=self.console, disable=not self.console.is_terminal,
@@ -48,8 +48,8 @@ class TrainingProgress:
             self.bar.update(self.task, description=f"Epoch {self.epoch + 1} of {self.epochs}",
                             total=self.epochs * self.steps, completed=self.epoch * self.steps + step)  # fmt: skip
             return
-        self.epoch = epoch
-        left = (time.monotonic() - self.started) / epoch * (self.epochs - epoch)
+        self.epoch, self.ran = epoch, self.ran + 1
+        left = (time.monotonic() - self.started) / self.ran * (self.epochs - epoch)
         accuracy = figures.get("val_logits_accuracy", figures.get("val_accuracy", 0.0))
         loss = figures.get("val_logits_loss", figures.get("val_loss", 0.0))
         self._line(f"epoch {epoch}/{self.epochs}: loss {figures['loss']:.3f}, validation loss {loss:.3f}, "

@@ -18,7 +18,7 @@ def test_held_out_pictures_are_as_served(samples: Samples) -> None:
     for i in range(4):
         np.testing.assert_array_equal(pictures[i], to_input(samples.pictures[i], WANTED))
     assert targets["logits"].argmax(1).tolist() == samples.labels[:4]
-    batches.on_epoch_end()
+    batches.begin(1)
     np.testing.assert_array_equal(batches[0][0], pictures)
 
 
@@ -26,7 +26,7 @@ def test_training_pictures_differ_each_epoch_and_follow_from_the_seed(samples: S
     def epochs(seed: int) -> list[np.ndarray]:
         batches = Batches(samples, WANTED, 3, batch=8, seed=seed, augmented=True)
         first = batches[0][0]
-        batches.on_epoch_end()
+        batches.begin(1)
         return [first, batches[0][0]]
 
     first, second = epochs(1)
