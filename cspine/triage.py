@@ -90,6 +90,16 @@ def judge(facts: StudyFacts) -> Verdict:
     return Verdict(bucket, reason, best.label, best.urgency, dict(best.probabilities), flags, thumbnail)
 
 
+def share_in_words(share: float, digits: int = 2) -> str:
+    """Return a probability for a person; one that is not quite 0 or 1 never reads as if it were."""
+    least = 10.0**-digits
+    if 0 < share < least / 2:
+        return f"<{least:.{digits}f}"
+    if 1 - least / 2 <= share < 1:
+        return f">{1 - least:.{digits}f}"
+    return f"{share:.{digits}f}"
+
+
 def overdue_since(now: datetime, max_wait_hours: float) -> datetime | None:
     """Return the time of receipt at or before which an unread study is overdue; null where that is turned off."""
     return now - timedelta(hours=max_wait_hours) if max_wait_hours > 0 else None
@@ -111,7 +121,7 @@ def _positive(counting: Sequence[ImageAnswer], best: ImageAnswer) -> str:
     flagged = [image for image in counting if image.flagged]
     shown = best if best.flagged else max(flagged, key=lambda image: image.urgency)
     share = shown.probabilities.get(shown.label or "", 0.0)
-    words = f"{shown.label} suspected, model output {share:.2f}"
+    words = f"{shown.label} suspected, model output {share_in_words(share)}"
     if best.flagged and len(counting) > 1:
         words += f", in {len(flagged)} of {len(counting)} images"
     return words

@@ -12,7 +12,7 @@ from cspine.reasons import sentence
 from cspine.settings import Settings
 from cspine.states import State
 from cspine.tables import Release
-from cspine.triage import Bucket
+from cspine.triage import Bucket, share_in_words
 
 NOTICE = "An aid for reading order, not a diagnosis."
 BUCKETS = {
@@ -43,6 +43,7 @@ def init(app: Flask, settings: Settings) -> None:
         "waited": waited,
         "person": person_name,
         "sentence": sentence,
+        "share": share_in_words,
         "size": size,
         "state": lambda state: STATES[State(state)],
         "spaced": lambda code: code.replace("_", " "),

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cspine.states import State
-from cspine.triage import IN_WORK, Bucket, ImageAnswer, StudyFacts, judge, place
+from cspine.triage import IN_WORK, Bucket, ImageAnswer, StudyFacts, judge, place, share_in_words
 
 NOW = datetime(2026, 3, 1, 7, 0, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -29,6 +29,14 @@ def test_positive_study_shows_the_image_that_gives_its_urgency() -> None:
     assert (verdict.bucket, verdict.label, verdict.thumbnail_key) == (Bucket.POSITIVE, "dislocation", "thumb3")
     assert verdict.urgency == pytest.approx(0.95)
     assert verdict.reason == "Dislocation suspected, model output 0.95, in 2 of 3 images"
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0, "0.00"), (0.004, "<0.01"), (0.005, "0.01"), (0.42, "0.42"), (0.9949, "0.99"),
+                         (0.9951, ">0.99"), (1, "1.00")]
+)  # fmt: skip
+def test_no_share_is_rounded_to_certainty(share: float, words: str) -> None:
+    assert share_in_words(share) == words
 
 
 def test_equal_urgency_takes_the_first_in_order() -> None:
