@@ -9,6 +9,7 @@ import keras
 from models.lrn import LRN
 
 SALIENCY_LAYER = "inception_4e"
+STRANGENESS_LAYERS = ("inception_3b", "inception_4e")
 INPUT_SIZE = 224
 
 # Table 1 of the paper: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection

@@ -41,8 +41,10 @@ class LoadedRelease:
     def __init__(self, card: Card, identity: str, network: keras.Model, arrays: ood.Arrays) -> None:
         """Split the network at its saliency layer and compile one function of both parts."""
         self.card, self.identity = card, identity
-        split = network.get_layer(NETWORKS[card.network].SALIENCY_LAYER).output
-        self._below = keras.Model(network.inputs[0], split)
+        architecture = NETWORKS[card.network]
+        split = network.get_layer(architecture.SALIENCY_LAYER).output
+        looked_at = [network.get_layer(name).output for name in architecture.STRANGENESS_LAYERS]
+        self._below = keras.Model(network.inputs[0], [split, *looked_at])
         self._above = keras.Model(split, network.outputs[0])
         self._arrays = arrays
         shape = (None, card.input.size, card.input.size, card.input.channels)
@@ -69,12 +71,12 @@ class LoadedRelease:
         return Prediction(logits, probabilities, explained, saliency, score, score > self.card.ood.threshold)
 
     def _forward(self, batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        activation = self._below(batch, training=False)
+        activation, *looked_at = self._below(batch, training=False)
         logits = self._logits(activation)
         probabilities = tf.nn.softmax(logits / self.card.temperature)
         explained = self._explained(probabilities)
         saliency = hirescam.explain(self._logits, activation, explained)
-        return logits, probabilities, explained, saliency, ood.score(ood.features(activation), self._arrays)
+        return logits, probabilities, explained, saliency, ood.score(ood.features(looked_at), self._arrays)
 
     def _logits(self, activation: tf.Tensor) -> tf.Tensor:
         return tf.cast(self._above(activation, training=False), tf.float32)

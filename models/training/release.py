@@ -151,7 +151,8 @@ def _calibrated(draft: Card, model: keras.Model, arrays: ood.Arrays, validation:
 
 
 def _features(model: keras.Model, network: str, samples: Samples, wanted: Input) -> NDArray[np.float32]:
-    below = keras.Model(model.inputs[0], model.get_layer(NETWORKS[network].SALIENCY_LAYER).output)
+    names = NETWORKS[network].STRANGENESS_LAYERS
+    below = keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])
     found = []
     for i in range(0, len(samples), 32):
         batch = np.stack([preprocessing.to_input(picture, wanted) for picture in samples.pictures[i : i + 32]])

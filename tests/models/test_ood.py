@@ -18,9 +18,11 @@ def sample(n: int, seed: int) -> np.ndarray:
 
 def test_features_are_means_and_deviations_of_channels() -> None:
     activation = RNG.normal(2, 3, (4, 7, 7, 5)).astype(np.float32)
-    found = ood.features(tf.constant(activation)).numpy()
+    found = ood.features([tf.constant(activation), tf.constant(activation[..., :2])]).numpy()
+    assert found.shape == (4, 14)
     np.testing.assert_allclose(found[:, :5], activation.mean((1, 2)), rtol=1e-4)
-    np.testing.assert_allclose(found[:, 5:], activation.std((1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(found[:, 5:10], activation.std((1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(found[:, 10:12], found[:, :2], rtol=1e-6)
 
 
 def test_the_training_kind_scores_about_one() -> None:

@@ -66,7 +66,7 @@ def test_saliency_is_the_gradient_through_the_whole_network(release: LoadedRelea
     """The map of the compiled pass is the gradient of the explained logit at 4e times the activation there."""
     answer = release.predict(batch)
     with tf.GradientTape() as tape:
-        activation = release._below(batch, training=False)
+        activation = release._below(batch, training=False)[0]
         tape.watch(activation)
         chosen = tf.gather(release._above(activation, training=False), answer.explained, batch_dims=1)
     by_hand = tf.reduce_sum(tape.gradient(chosen, activation) * activation, -1)
