@@ -5,7 +5,7 @@ from typing import cast
 
 import click
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 
 from cspine import phantoms
 from cspine.errors import Usage
@@ -25,6 +25,8 @@ def phantom(folder: Path, count: int, seed: int, form: str, labels: str) -> None
     if unknown := set(chosen) - set(LABELS):
         raise Usage(f"no such label: {', '.join(sorted(unknown))}; there are {', '.join(LABELS)}")
     console = Console(stderr=True)
-    steps = iter(track(range(count), "Drawing", console=console, disable=not console.is_terminal))
-    phantoms.write(folder, count, seed, cast(Format, form), chosen or None, progress=lambda _: next(steps, None))
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Drawing", total=count)
+        phantoms.write(folder, count, seed, cast(Format, form), chosen or None,
+                       progress=lambda written: bar.update(task, completed=written))  # fmt: skip
     click.echo(f"Drew {count} phantoms into {folder}; the truth is in {folder / 'truth.csv'}.")

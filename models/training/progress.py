@@ -44,9 +44,10 @@ class TrainingProgress:
         if figures is None:
             if epoch == 0:
                 self.started, self.steps = time.monotonic(), step
+                self.bar.reset(self.task, total=self.epochs * step)  # drawing went at another speed
                 return
             self.bar.update(self.task, description=f"Epoch {self.epoch + 1} of {self.epochs}",
-                            total=self.epochs * self.steps, completed=self.epoch * self.steps + step)  # fmt: skip
+                            completed=self.epoch * self.steps + step)  # fmt: skip
             return
         self.epoch, self.ran = epoch, self.ran + 1
         left = (time.monotonic() - self.started) / self.ran * (self.epochs - epoch)
