@@ -65,7 +65,8 @@ def train(
             splits = source.drawn(counts, seed, names, progress.prepared)
         else:
             assert data is not None
-            splits = source.found(data, names, Settings(), progress.prepared)
+            splits = source.found(data, names, Settings(), progress.prepared, progress.say)
+        progress.say("pictures: " + ", ".join(f"{len(samples)} for {split}" for split, samples in splits.items()))
         what = {"network": network, "input": wanted.model_dump(), "recipe": asdict(recipe),
                 "data": source.manifest_sha256(splits)}  # fmt: skip
         state = open_state(out, what, resume)

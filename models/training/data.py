@@ -73,15 +73,21 @@ def drawn(counts: dict[str, int], seed: int, labels: Sequence[str], report: Repo
     return splits
 
 
-def found(folder: Path, labels: Sequence[str], settings: Settings, report: Report) -> Splits:
-    """Decode a folder per label; a patient, or the same pixels, never stand in two splits."""
+def found(
+    folder: Path, labels: Sequence[str], settings: Settings, report: Report, say: Callable[[str], None]
+) -> Splits:
+    """Decode a folder per label; a patient, or the same pixels, never stand in two splits.
+
+    A file that cannot be used is left out, and said so with its reason.
+    """
     files = list(_files(folder, labels))
     splits: Splits = {split: Samples() for split in SHARES}
     for i, (label, path) in enumerate(files):
         try:
             with path.open("rb") as file:
                 decoded = decode(file, path.name, settings)
-        except (Refused, Skipped):
+        except (Refused, Skipped) as error:
+            say(f"left out: {path.relative_to(folder)} ({error.reason.value})")
             report(i + 1, len(files))
             continue
         for frame in decoded.frames:

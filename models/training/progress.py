@@ -34,10 +34,12 @@ class TrainingProgress:
         self.bar.stop()
 
     def prepared(self, done: int, total: int) -> None:
-        """Show how many pictures are ready."""
+        """Show how many files are read or drawn."""
         self.bar.update(self.task, total=total, completed=done)
-        if done == total:
-            self._line(f"{total} pictures are ready")
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self.bar.console.print(text, highlight=False, soft_wrap=True)
 
     def trained(self, epoch: int, step: int, figures: dict[str, float] | None) -> None:
         """Show a step, or an epoch's figures at its end."""
@@ -53,8 +55,5 @@ class TrainingProgress:
         left = (time.monotonic() - self.started) / self.ran * (self.epochs - epoch)
         accuracy = figures.get("val_logits_accuracy", figures.get("val_accuracy", 0.0))
         loss = figures.get("val_logits_loss", figures.get("val_loss", 0.0))
-        self._line(f"epoch {epoch}/{self.epochs}: loss {figures['loss']:.3f}, validation loss {loss:.3f}, "
+        self.say(f"epoch {epoch}/{self.epochs}: loss {figures['loss']:.3f}, validation loss {loss:.3f}, "
                    f"validation accuracy {accuracy:.1%}, {left / 60:.0f} min left")  # fmt: skip
-
-    def _line(self, text: str) -> None:
-        self.bar.console.print(text, highlight=False, soft_wrap=True)

@@ -17,6 +17,10 @@ def silent(done: int, total: int) -> None:
     """Report nothing."""
 
 
+def silent_too(text: str) -> None:
+    """Say nothing."""
+
+
 def test_drawn_splits_are_balanced_and_share_no_seed() -> None:
     reports: list[tuple[int, int]] = []
     splits = data.drawn({"training": 6, "validation": 3, "test": 3}, 2, ["normal", "fracture", "dislocation"],
@@ -47,7 +51,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_is_decoded_and_split_by_patient(folder: Path) -> None:
-    splits = data.found(folder, ["normal", "fracture"], Settings(), silent)
+    left_out: list[str] = []
+    splits = data.found(folder, ["normal", "fracture"], Settings(), silent, left_out.append)
+    assert left_out == ["left out: normal/notes.txt (unsupported_type)"]
     assert sum(map(len, splits.values())) == 83
     assert len(splits["training"]) > len(splits["test"]) > 0
     names = {split: [line.split("#")[0] for line in samples.manifest] for split, samples in splits.items()}
@@ -60,21 +66,21 @@ def test_a_folder_is_decoded_and_split_by_patient(folder: Path) -> None:
 def test_the_same_pixels_are_never_in_two_splits(folder: Path) -> None:
     for i in range(40):
         (folder / "normal" / f"again-{i:02d}.png").write_bytes((folder / "normal" / f"{i:02d}.png").read_bytes())
-    splits = data.found(folder, ["normal", "fracture"], Settings(), silent)
+    splits = data.found(folder, ["normal", "fracture"], Settings(), silent, silent_too)
     pixels = [{picture.tobytes() for picture in samples.pictures} for samples in splits.values()]
     assert not pixels[0] & pixels[1] and not pixels[0] & pixels[2] and not pixels[1] & pixels[2]
 
 
 def test_the_manifest_follows_every_picture(folder: Path) -> None:
-    before = data.manifest_sha256(data.found(folder, ["normal", "fracture"], Settings(), silent))
-    assert before == data.manifest_sha256(data.found(folder, ["normal", "fracture"], Settings(), silent))
+    before = data.manifest_sha256(data.found(folder, ["normal", "fracture"], Settings(), silent, silent_too))
+    assert before == data.manifest_sha256(data.found(folder, ["normal", "fracture"], Settings(), silent, silent_too))
     (folder / "normal" / "00.png").unlink()
-    assert before != data.manifest_sha256(data.found(folder, ["normal", "fracture"], Settings(), silent))
+    assert before != data.manifest_sha256(data.found(folder, ["normal", "fracture"], Settings(), silent, silent_too))
 
 
 def test_a_missing_label_is_said(folder: Path) -> None:
     with pytest.raises(Usage, match="no folder dislocation"):
-        data.found(folder, ["normal", "dislocation"], Settings(), silent)
+        data.found(folder, ["normal", "dislocation"], Settings(), silent, silent_too)
 
 
 def test_too_few_pictures_are_said(tmp_path: Path) -> None:
@@ -82,4 +88,4 @@ def test_too_few_pictures_are_said(tmp_path: Path) -> None:
         (tmp_path / label).mkdir()
     Image.fromarray(np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)).save(tmp_path / "normal" / "only.png")
     with pytest.raises(Usage, match="more are needed"):
-        data.found(tmp_path, ["normal", "fracture"], Settings(), silent)
+        data.found(tmp_path, ["normal", "fracture"], Settings(), silent, silent_too)

@@ -29,7 +29,7 @@ def test_a_tiny_training_writes_a_whole_release(tiny: tuple[Path, Card], output:
 
 
 def test_the_training_says_how_it_goes(tiny: tuple[Path, Card], output: list[str]) -> None:
-    assert "48 pictures are ready" in output
+    assert "pictures: 24 for training, 12 for validation, 12 for test" in output
     losses = [float(found[1]) for line in output if (found := re.match(r"epoch ./2: loss ([0-9.]+), validation", line))]
     assert len(losses) == 2
     assert losses[1] < losses[0]
