@@ -1,4 +1,8 @@
-"""Submissions: each upload form is one job, however often it is sent."""
+"""Submissions: each upload form is one job, however often it is sent.
+
+A form is done with once all of its files are stored, and not before: one whose transfer broke off, or that the server
+did not survive, is taken when it comes again, into the batch that it had.
+"""
 
 import hashlib
 from datetime import timedelta
@@ -15,29 +19,32 @@ FORGET = timedelta(days=7)
 
 
 def begin(session: Session, nonce: str, user_id: int, actor: str, name: str, lane: str) -> Batch | Submission:
-    """Return the batch that the form's files go into; or the earlier submission of the very same form."""
+    """Return the batch that the form's files go into; or the submission of the very same form that has ended."""
     moment, key = now(session), _sha256(nonce)
     earlier = session.get(Submission, key)
     if earlier is not None:
-        return earlier
+        return _ended_or_batch(session, earlier)
     session.execute(delete(Submission).where(Submission.created_at < moment - FORGET))
     try:
         with session.begin_nested():
             batch = batches.get_or_create(session, name, lane, by=actor)
             session.add(Submission(nonce_sha256=key, user_id=user_id, batch_id=batch.id, created_at=moment))
     except IntegrityError:  # the other click of a double click
-        return session.get_one(Submission, key)
+        return _ended_or_batch(session, session.get_one(Submission, key))
     return batch
 
 
-def note_study(session: Session, nonce: str, study_id: str) -> None:
-    """Note that the form was one picture by itself, of this study."""
-    session.execute(update(Submission).where(Submission.nonce_sha256 == _sha256(nonce)).values(study_id=study_id))
+def finish(session: Session, nonce: str, study_id: str | None) -> None:
+    """Note that every file of the form is stored, and the study where it was one picture by itself."""
+    session.execute(
+        update(Submission)
+        .where(Submission.nonce_sha256 == _sha256(nonce))
+        .values(finished_at=now(session), study_id=study_id)
+    )
 
 
-def forget(session: Session, nonce: str) -> None:
-    """Forget a form whose transfer broke off, so that it can be sent again."""
-    session.execute(delete(Submission).where(Submission.nonce_sha256 == _sha256(nonce)))
+def _ended_or_batch(session: Session, earlier: Submission) -> Batch | Submission:
+    return earlier if earlier.finished_at is not None else session.get_one(Batch, earlier.batch_id)
 
 
 def _sha256(nonce: str) -> str:

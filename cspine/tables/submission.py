@@ -18,3 +18,4 @@ class Submission(Table):
     batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"))
     study_id: Mapped[str | None] = mapped_column(ForeignKey("study.id"))  # where it was one picture by itself
     created_at: Mapped[datetime] = mapped_column(index=True)
+    finished_at: Mapped[datetime | None]  # null until each of its files is stored

@@ -22,6 +22,7 @@ from cspine.settings import Settings
 from cspine.tables import Audit, Batch, ReceivedFile, Study, Submission
 from tests.web.conftest import AddUser, Browser, signed_in
 from web import create_app
+from web.upload.receive import Received
 
 pytestmark = pytest.mark.services
 
@@ -76,6 +77,11 @@ def body_of(fields: dict[str, str], *files: tuple[bytes, str]) -> bytes:
 def count(database: Database, table: type) -> int:
     with database.read() as session:
         return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def finished(database: Database) -> int:
+    with database.read() as session:
+        return session.scalar(select(func.count(Submission.finished_at))) or 0
 
 
 def test_the_form_works_without_script(reader: Browser) -> None:
@@ -235,8 +241,9 @@ def test_a_transfer_that_breaks_off_keeps_what_had_arrived_and_can_be_sent_again
     body = body_of(form(reader), (picture(1), "a.png"), (picture(2), "b.png"))
     assert reader.client.post("/upload", data=body[:-500], content_type=RAW).status_code == 400
     assert count(database, ReceivedFile) == 1
-    assert count(database, Submission) == 0
+    assert finished(database) == 0
     assert reader.client.post("/upload", data=body, content_type=RAW).status_code == 303
+    assert finished(database) == 1
     assert count(database, Study) == 2
 
 
@@ -249,7 +256,21 @@ def test_a_full_disk_is_507_in_words(reader: Browser, monkeypatch: pytest.Monkey
     assert page.status_code == 507
     assert Reason.STORAGE_FULL.sentence in page.text
     assert send(reader, (picture(), "a.png"), headers=JSON).json == {"error": Reason.STORAGE_FULL.sentence}
-    assert count(database, Submission) == 0
+    assert finished(database) == 0
+
+
+def test_an_upload_that_the_server_did_not_survive_is_taken_when_it_is_sent_again(
+    reader: Browser, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = form(reader)
+    with monkeypatch.context() as killed:  # after the form's row and before its first file, nothing more is run
+        killed.setattr("web.upload.pages.receive", lambda *_: Received())
+        send(reader, (picture(), "a.png"), fields=fields)
+    assert count(database, Submission) == 1
+    answer = send(reader, (picture(), "a.png"), fields=fields)
+    with database.read() as session:
+        assert answer.location == f"/studies/{session.scalars(select(Study.id)).one()}"
+    assert count(database, Batch) == 1
 
 
 def test_without_a_broker_it_succeeds_and_says_that_work_is_waiting(settings: Settings, database: Database,

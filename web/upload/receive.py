@@ -54,14 +54,9 @@ def receive(own: Services, batch: Batch, nonce: str, actor: str, files: Iterable
     try:
         for name, stream in files:
             received.add(intake.receive(stream, name))
-    except BaseException:
-        with own.database.write() as session:
-            submissions.forget(session, nonce)
-        raise
     finally:
         received.rung = intake.finish()
     with own.database.write() as session:
-        if received.study_id is not None:
-            submissions.note_study(session, nonce, received.study_id)
+        submissions.finish(session, nonce, received.study_id)
         audit(session, actor, "upload", batch.id, {word.value: count for word, count in received.counts.items()})
     return received
