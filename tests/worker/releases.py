@@ -29,7 +29,8 @@ def make(folder: Path) -> Path:
         ood=OutOfDistribution(method="mahalanobis", threshold=1e9), intended_use="tests", limits="all",
         demo=True,
     )  # fmt: skip
-    below = keras.Model(network.inputs[0], network.get_layer(googlenet.SALIENCY_LAYER).output)
+    looked_at = [network.get_layer(name).output for name in googlenet.STRANGENESS_LAYERS]
+    below = keras.Model(network.inputs[0], looked_at)
     batch = np.stack([preprocessing.to_input(picture, card.input) for picture in PIXELS])
     arrays = ood.fit(ood.features(below(batch, training=False)).numpy())
     folder.mkdir()
