@@ -1,6 +1,8 @@
 """A loaded release: pictures in, probabilities, saliency and a measure of strangeness out, in one compiled pass."""
 
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,9 +112,36 @@ def load(folder: Path) -> LoadedRelease:
         network = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
     except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise Permanent("model.keras cannot be loaded", Reason.BROKEN_RELEASE) from error
-    release = LoadedRelease(card, releases.identity(folder), network, _arrays(folder / "ood.npz"))
-    _check(release, _arrays(folder / "sentinel.npz"))
+    arrays, pinned = _arrays(folder / "ood.npz"), _arrays(folder / "sentinel.npz")
+    with _fitting("model.keras does not fit card.json"):
+        _insist_on_shapes(network, card)
+        release = LoadedRelease(card, releases.identity(folder), network, arrays)
+    size, channels = card.input.size, card.input.channels
+    with _fitting("ood.npz does not fit model.keras"):
+        release.predict(np.zeros((1, size, size, channels), np.float32))
+    with _fitting("sentinel.npz does not fit card.json"):
+        _check(release, pinned)
     return release
+
+
+@contextmanager
+def _fitting(words: str) -> Iterator[None]:
+    """Name the files at fault for whatever is raised within; want of memory is no fault of theirs."""
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        raise
+    except Permanent as error:
+        detail = error.detail if error.reason is Reason.BROKEN_RELEASE else f"{words}: {error.detail}"
+        raise Permanent(detail, Reason.BROKEN_RELEASE) from error
+    except Exception as error:
+        raise Permanent(words, Reason.BROKEN_RELEASE) from error
+
+
+def _insist_on_shapes(network: keras.Model, card: Card) -> None:
+    taken, given = tuple(network.inputs[0].shape[1:]), tuple(network.outputs[0].shape[1:])
+    if taken != (card.input.size, card.input.size, card.input.channels) or given != (len(card.labels),):
+        raise ValueError(f"the network takes {taken} and gives {given}")
 
 
 def _arrays(path: Path) -> dict[str, NDArray]:
@@ -133,8 +162,10 @@ def _check(release: LoadedRelease, pinned: dict[str, NDArray]) -> None:
     if missing := {"pictures", "probabilities", "ood_score"} - set(pinned):
         raise Permanent(f"sentinel.npz lacks {', '.join(sorted(missing))}", Reason.BROKEN_RELEASE)
     now = sentinel(release, pinned["pictures"])
+    if any(now[name].shape != pinned[name].shape for name in now):
+        raise ValueError("another number of pictures or labels")
     difference = float(np.abs(now["probabilities"] - pinned["probabilities"]).max())
     relative = float(np.abs(now["ood_score"] / pinned["ood_score"] - 1).max())
-    if difference > TOLERANCE or relative > 0.02:
+    if not (difference <= TOLERANCE and relative <= 0.02):  # what is not a number differs
         detail = f"the network's answers differ from sentinel.npz by {difference:.4f} (ood {relative:.1%})"
         raise Permanent(detail, Reason.BROKEN_RELEASE)

@@ -1,8 +1,10 @@
 """A loaded release: one pass, finite for anything, and refused when its files are not what they were."""
 
+import json
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -126,4 +128,80 @@ def test_a_card_of_another_world_is_refused(copy: Path, key: str, value: str) ->
     (copy / "card.json").write_text(card.model_dump_json())
     releases.seal(copy)
     with pytest.raises(Permanent, match=value):
+        load(copy)
+
+
+def respell(folder: Path, name: str, **changes: np.ndarray) -> None:
+    """Change arrays of a file and seal the release anew."""
+    with np.load(folder / name) as found:
+        arrays = dict(found)
+    np.savez_compressed(folder / name, **{**arrays, **changes})
+    releases.seal(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"input": {"size": 32, "channels": 1}},
+        {"input": {"size": 64, "channels": 3}},
+        {"labels": [{"name": "normal", "weight": 0}, {"name": "fracture", "weight": 1}]},
+    ],
+)
+def test_a_card_of_another_network_is_refused(copy: Path, change: dict[str, object]) -> None:
+    card = json.loads((copy / "card.json").read_text()) | change
+    (copy / "card.json").write_text(json.dumps(card))
+    releases.seal(copy)
+    with pytest.raises(Permanent, match=r"card\.json") as caught:
+        load(copy)
+    assert caught.value.reason is Reason.BROKEN_RELEASE
+
+
+def test_a_network_without_the_layers_that_are_looked_at_is_refused(copy: Path) -> None:
+    shape = (64, 64, 1)
+    keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(3)]).save(copy / "model.keras")
+    releases.seal(copy)
+    with pytest.raises(Permanent, match=r"model\.keras does not fit card\.json") as caught:
+        load(copy)
+    assert caught.value.reason is Reason.BROKEN_RELEASE
+
+
+@pytest.mark.parametrize("fault", ["width", "missing", "text", "nan"])
+def test_arrays_that_do_not_fit_the_network_are_refused(copy: Path, fault: str) -> None:
+    with np.load(copy / "ood.npz") as found:
+        arrays = dict(found)
+    if fault == "width":
+        arrays |= {"mean": arrays["mean"][:-1], "scale": arrays["scale"][:-1], "directions": arrays["directions"][:-1]}
+    elif fault == "missing":
+        del arrays["rest"]
+    else:
+        arrays["mean"] = np.full(arrays["mean"].shape, "x" if fault == "text" else np.nan)
+    np.savez_compressed(copy / "ood.npz", **arrays)
+    releases.seal(copy)
+    with pytest.raises(Permanent, match=r"ood\.npz") as caught:
+        load(copy)
+    assert caught.value.reason is Reason.BROKEN_RELEASE
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pictures": np.zeros((0, 8, 8), np.uint8)},
+        {"pictures": np.zeros(3, np.uint8)},
+        {"probabilities": np.zeros((1, 3), np.float32)},
+        {"probabilities": np.zeros((5, 2), np.float32)},
+        {"ood_score": np.full(1, np.nan, np.float32)},
+    ],
+)
+def test_pinned_answers_of_another_shape_are_refused(copy: Path, changes: dict[str, np.ndarray]) -> None:
+    respell(copy, "sentinel.npz", **changes)
+    with pytest.raises(Permanent, match=r"sentinel\.npz") as caught:
+        load(copy)
+    assert caught.value.reason is Reason.BROKEN_RELEASE
+
+
+def test_pinned_answers_that_are_no_number_are_refused(copy: Path) -> None:
+    with np.load(copy / "sentinel.npz") as found:
+        probabilities = found["probabilities"]
+    respell(copy, "sentinel.npz", probabilities=np.full_like(probabilities, np.nan))
+    with pytest.raises(Permanent, match=r"differ from sentinel\.npz"):
         load(copy)
