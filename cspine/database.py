@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, func, select
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session
 
 from cspine.errors import ServiceFault
@@ -15,28 +15,30 @@ from cspine.reasons import Reason
 from cspine.settings import Settings
 
 BUSY_SECONDS = 30
+CONNECTIONS = 5  # that are kept open; more come and go
+READ_ONLY = "25006"  # SQLSTATE of a server that has become a standby
 
 
 class Database:
     """One database of one process; a forked child makes its own."""
 
-    def __init__(self, url: str) -> None:
-        """Prepare the engine; the first session connects."""
+    def __init__(self, url: str, connections: int = CONNECTIONS) -> None:
+        """Prepare the engine for so many threads at once; the first session connects."""
         self.sqlite = url.startswith("sqlite")
         options: dict[str, Any] = (
             {"connect_args": {"timeout": BUSY_SECONDS}} if self.sqlite else {"pool_pre_ping": True}
         )
-        self.engine = create_engine(url, **options)
+        self.engine = create_engine(url, pool_size=connections, **options)
         if self.sqlite:
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
 
     @classmethod
-    def of(cls, settings: Settings) -> "Database":
+    def of(cls, settings: Settings, connections: int = CONNECTIONS) -> "Database":
         """Make the database that the settings name; `var` is made for an embedded one."""
         if not settings.database_url:
             settings.var.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return cls(settings.database)
+        return cls(settings.database, connections)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -68,6 +70,12 @@ def _named_faults() -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError) as error:
         raise ServiceFault(type(error.orig).__name__, Reason.DATABASE_UNAVAILABLE) from error
+    except TimeoutError as error:  # every connection of the pool is in use
+        raise ServiceFault(type(error).__name__, Reason.DATABASE_UNAVAILABLE) from error
+    except InternalError as error:
+        if getattr(error.orig, "sqlstate", None) != READ_ONLY:
+            raise
+        raise ServiceFault(type(error.orig).__name__, Reason.DATABASE_UNAVAILABLE) from error
 
 
 def now(session: Session) -> datetime:
@@ -79,6 +87,15 @@ def now(session: Session) -> datetime:
         return datetime.now(UTC)
     value: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
     return value.astimezone(UTC)
+
+
+def lock(session: Session, key: str) -> None:
+    """Let nobody else pass this point with the same key until the transaction ends.
+
+    A transaction that writes to SQLite is alone from its start. On PostgreSQL it is an advisory lock.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -25,7 +25,7 @@ class Services:
     @classmethod
     def of(cls, settings: Settings) -> "Services":
         """Make those that the settings name."""
-        return cls(settings, Database.of(settings), BlobStore(settings.blobs), Bell(settings))
+        return cls(settings, Database.of(settings, settings.web_threads), BlobStore(settings.blobs), Bell(settings))
 
 
 def services() -> Services:

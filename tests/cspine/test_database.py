@@ -1,0 +1,45 @@
+"""The database: what counts as not answering, and how many threads it serves at once."""
+
+from contextlib import ExitStack
+
+import pytest
+from psycopg.errors import InternalError_, ReadOnlySqlTransaction
+from sqlalchemy import text
+from sqlalchemy.exc import InternalError
+
+from cspine.database import Database
+from cspine.errors import ServiceFault
+from cspine.reasons import Reason
+from cspine.settings import Settings
+
+pytestmark = pytest.mark.services
+
+
+def test_as_many_threads_as_are_asked_for_read_at_once(settings: Settings) -> None:
+    database = Database.of(settings, 20)
+    with ExitStack() as threads:
+        for _ in range(20):
+            threads.enter_context(database.read()).execute(text("SELECT 1"))
+    assert database.engine.pool.checkedin() == 20  # type: ignore[attr-defined]
+    database.dispose()
+
+
+def test_a_pool_without_a_free_connection_is_a_fault_of_the_service(settings: Settings) -> None:
+    database = Database.of(settings, 1)
+    database.engine.pool._timeout = 0.01  # type: ignore[attr-defined]
+    with pytest.raises(ServiceFault) as caught, ExitStack() as threads:
+        for _ in range(20):
+            threads.enter_context(database.read()).execute(text("SELECT 1"))
+    assert caught.value.reason is Reason.DATABASE_UNAVAILABLE
+    database.dispose()
+
+
+def test_a_server_that_has_become_read_only_is_a_fault_of_the_service(database: Database) -> None:
+    with pytest.raises(ServiceFault) as caught, database.read():
+        raise InternalError("UPDATE", None, ReadOnlySqlTransaction())
+    assert (caught.value.detail, caught.value.reason) == ("ReadOnlySqlTransaction", Reason.DATABASE_UNAVAILABLE)
+
+
+def test_another_internal_error_stays_what_it_is(database: Database) -> None:
+    with pytest.raises(InternalError), database.read():
+        raise InternalError("UPDATE", None, InternalError_())
