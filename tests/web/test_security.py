@@ -7,7 +7,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from cspine.database import Database
-from cspine.errors import Usage
+from cspine.errors import ServiceFault, Usage
+from cspine.reasons import Reason
 from cspine.settings import Settings
 from cspine.states import State
 from cspine.tables import Screening, Study
@@ -160,6 +161,26 @@ def test_an_unexpected_error_shows_and_logs_no_data(reader: Browser, app: Flask,
         assert "Traceback" not in text
 
 
+@pytest.mark.parametrize(
+    ("fault", "code"), [(ServiceFault("gone", Reason.DATABASE_UNAVAILABLE), 503), (RuntimeError("bug"), 500)]
+)
+def test_a_database_that_fails_while_it_says_who_asks_is_answered_with_a_page(
+    reader: Browser, monkeypatch: pytest.MonkeyPatch, fault: Exception, code: int
+) -> None:
+    def broken(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("web.auth.people.people.holder", broken)
+    for path in ("/", "/batches", "/studies/x", "/nothing", "/login"):
+        answer = reader.get(path)
+        assert answer.status_code == code, path
+        assert "<h1>" in answer.text
+    assert reader.get("/", headers={"Accept": "application/json"}).status_code == code
+    assert reader.client.post("/logout").status_code == code
+    monkeypatch.undo()
+    assert reader.get("/").status_code == 200  # the session is not lost
+
+
 def test_a_body_too_large_for_a_form_is_413(reader: Browser) -> None:
     answer = reader.client.post("/logout", data={"csrf_token": "x" * (2**20 + 1)})
     assert answer.status_code == 413
@@ -174,3 +195,7 @@ def test_forwarded_headers_count_from_as_many_proxies_as_are_trusted(settings: S
         answer = signed_in(app, database, user).get("/", headers=heads)
         assert ("Strict-Transport-Security" in answer.headers) is strict
         app.extensions["cspine"].database.dispose()
+
+
+def test_every_thread_has_a_connection_to_the_database(app: Flask, settings: Settings) -> None:
+    assert app.extensions["cspine"].database.engine.pool.size() == settings.web_threads

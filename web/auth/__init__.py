@@ -4,9 +4,9 @@ from flask import Flask
 from flask_limiter import Limiter
 
 from web.auth import pages, people
-from web.auth.people import person, require_admin
+from web.auth.people import person
 
-__all__ = ["init", "person", "require_admin"]
+__all__ = ["init", "person"]
 
 FAILED_BY_ADDRESS = "10 per minute; 100 per hour"
 FAILED_BY_NAME = "30 per hour"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
 
-from flask import Flask, abort, redirect, request, session, url_for
+from flask import Flask, abort, g, redirect, request, session, url_for
 from flask_login import LoginManager, current_user, login_user, logout_user
 from werkzeug.wrappers import Response
 
@@ -50,7 +50,13 @@ def init(app: Flask) -> None:
 
 
 def load(secret: str) -> Person | None:
-    """Return the person whose session this is, or null."""
+    """Return the person whose session this is, or null.
+
+    The database is asked once in a request: where it failed, the page that says so is rendered as for a stranger.
+    """
+    if "asked_who" in g:
+        return None
+    g.asked_who = True
     with services().database.read() as session_:
         user = people.holder(session_, secret, Purpose.SESSION)
     return Person(user.id, user.name, user.role, bool(user.password_hash), secret) if user else None
@@ -68,12 +74,6 @@ def require_person() -> Response | None:
     if request.method != "GET" or wants_json():
         abort(401)
     return redirect(url_for("login", next=request.full_path.rstrip("?")))
-
-
-def require_admin() -> None:
-    """Refuse whoever is not an admin."""
-    if not person().is_admin:
-        abort(403)
 
 
 def begin(user: User) -> None:
