@@ -6,6 +6,9 @@ deadlocks the children.
 
 from __future__ import annotations
 
+import gc
+import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +18,7 @@ import structlog
 from cspine import release_store
 from cspine.blobs import BlobStore
 from cspine.database import Database
-from cspine.errors import Permanent
+from cspine.errors import Permanent, ServiceFault
 from cspine.reasons import Reason
 from cspine.records import heartbeats, releases
 from cspine.records.claims import CPU
@@ -26,7 +29,24 @@ from cspine.tables import Release
 if TYPE_CHECKING:
     from models.release import Floats, LoadedRelease, Prediction
 
+RETRY_SECONDS = 60.0
+
 log = structlog.get_logger(__name__)
+
+
+class Unfit(Permanent):
+    """The release is whole and cannot be loaded: another attempt would find the same bytes."""
+
+    default = Reason.BROKEN_RELEASE
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a release cannot be loaded, and until when nobody tries again: each attempt leaves some memory lost."""
+
+    identity: str
+    error: Permanent
+    until: float  # on the steady clock
 
 
 @dataclass(frozen=True)
@@ -45,25 +65,44 @@ class Network:
         self._settings, self._database, self._blobs, self._name = settings, database, blobs, name
         self._row: Release | None = None
         self._loaded: dict[str, LoadedRelease] = {}
+        self._fault: Fault | None = None
         self._faulty = False
 
     def ready(self) -> Ready | None:
         """Load the active release where it is not loaded; null where it cannot be, so that nothing is claimed."""
+        with self._database.read() as session:
+            row = releases.active(session)
         try:
-            with self._database.read() as session:
-                row = releases.active(session)
             if row is None:
                 raise Permanent("no release is active", Reason.NO_RELEASE)
-            if self._row is None or self._row.id != row.id:
-                self._loaded, self._row = {}, row
-            device = _device()
-            self.on(device)
+            device = self._load(row)
         except Permanent as error:
-            self._row = None
+            self._row, self._loaded = None, {}
             self._say(error)
             return None
         self._recovered()
         return Ready(row, device)
+
+    def _load(self, row: Release) -> str:
+        """Load a release and return its device; whatever keeps it from being loaded is raised as `Permanent`."""
+        known = self._fault
+        if known is not None and known.identity == row.identity and time.monotonic() < known.until:
+            raise known.error
+        if self._row is None or self._row.id != row.id:
+            self._loaded, self._row = {}, row
+        try:
+            device = _device()
+            self.on(device)
+        except ServiceFault:
+            raise
+        except Exception as error:
+            said = error if isinstance(error, Permanent) else _unnamed(row, error)
+            wait = math.inf if isinstance(error, Unfit) else RETRY_SECONDS
+            self._fault = Fault(row.identity, Permanent(said.detail, said.reason), time.monotonic() + wait)
+            _forget_networks()
+            raise said from error
+        self._fault = None
+        return device
 
     def on(self, device: str) -> LoadedRelease:
         """Return the release on a device, loaded there at the first call.
@@ -76,10 +115,14 @@ class Network:
             from models import release
 
             assert self._row is not None, "ready() comes first"
-            folder = self._fetch(self._row)
-            with tf.device(device.upper()):
-                self._loaded[device] = release.load(folder)
-            log.info("release loaded", release=self._row.name, version=self._row.version, device=device)
+            row = self._row
+            folder = self._fetch(row)
+            try:
+                with tf.device(device.upper()):
+                    self._loaded[device] = release.load(folder)
+            except Permanent as error:
+                raise Unfit(f"{row.name} {row.version}: {error.detail}", error.reason) from error
+            log.info("release loaded", release=row.name, version=row.version, device=device)
         return self._loaded[device]
 
     def predict(self, device: str, batch: Floats) -> Prediction:
@@ -96,7 +139,7 @@ class Network:
         try:
             return release_store.fetch(self._blobs, row.identity, self._settings.var.absolute() / "cache")
         except Permanent as error:
-            raise Permanent(f"{row.name} {row.version}: {error.detail}", Reason.BROKEN_RELEASE) from error
+            raise Permanent(f"{row.name} {row.version}: {error.detail}", error.reason) from error
 
     def _say(self, error: Permanent) -> None:
         """Let /readyz, doctor and whoever waits know why nothing is screened."""
@@ -118,3 +161,20 @@ def _device() -> str:
     import tensorflow as tf
 
     return "gpu:0" if tf.config.list_physical_devices("GPU") else CPU
+
+
+def _unnamed(row: Release, error: Exception) -> Permanent:
+    """Describe what nobody foresaw by its type alone: its words may quote anything."""
+    import tensorflow as tf
+
+    full = isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
+    words = f"{row.name} {row.version} cannot be loaded ({type(error).__name__})"
+    return Permanent(words, Reason.OUT_OF_MEMORY if full else Reason.BROKEN_RELEASE)
+
+
+def _forget_networks() -> None:
+    """Let go of what an attempt to load has left in memory."""
+    import keras
+
+    keras.utils.clear_session()
+    gc.collect()

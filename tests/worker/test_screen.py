@@ -1,12 +1,13 @@
 """Screen: one batch through a real (tiny) network, answers with their saliency, only by a sound and active release."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sqlalchemy import select
 
-from cspine import preprocessing
+from cspine import preprocessing, releases
 from cspine.blobs import BlobStore
 from cspine.database import Database
 from cspine.errors import ServiceFault
@@ -14,11 +15,13 @@ from cspine.reasons import Reason
 from cspine.records import heartbeats
 from cspine.states import State
 from cspine.tables import Attempt, Image, Result, Study
+from models import release as model_release
+from models.release import LoadedRelease
 from tests.cspine.decoding.objects import ROOT, dicom
 from tests.cspine.records import work
 from tests.worker import releases as tiny
 from tests.worker.conftest import Activate, Receive, png
-from worker import prepare, screen, tasks
+from worker import network, prepare, screen, tasks
 from worker.runtime import Runtime
 
 pytestmark = pytest.mark.services
@@ -156,8 +159,10 @@ def test_unlike_the_training_data_is_flagged(
 
 
 def test_a_broken_release_screens_nothing_and_says_which_file(
-    own: Runtime, receive: Receive, activate: Activate, database: Database, blobs: BlobStore, tiny_release: Path
-) -> None:
+    own: Runtime, receive: Receive, activate: Activate, database: Database, blobs: BlobStore, tiny_release: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(network, "RETRY_SECONDS", 0.0)
     release = activate(tiny_release)
     ids = prepared(own, receive(png(1)))
     key = f"releases/{release.identity}/model.keras"
@@ -174,6 +179,59 @@ def test_a_broken_release_screens_nothing_and_says_which_file(
     assert "model.keras" in fault.detail
     blobs.delete(key)
     blobs.put_bytes(whole, key=key)
+    assert run(own, ids[0]) == ids
+    with database.read() as session:
+        assert heartbeats.fault(session) is None
+
+
+def fault(database: Database) -> heartbeats.Fault:
+    with database.read() as session:
+        found = heartbeats.fault(session)
+    assert found is not None
+    return found
+
+
+def test_a_release_whose_files_do_not_fit_screens_nothing_and_says_which_file(
+    own: Runtime, receive: Receive, activate: Activate, database: Database, tiny_release: Path, tmp_path: Path
+) -> None:
+    folder = tiny.variant(tiny_release, tmp_path / "unfit", "2")
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | {"input": card["input"] | {"size": 64}}))
+    releases.seal(folder)
+    activate(folder)
+    ids = prepared(own, receive(png(1)))
+    assert run(own, ids[0]) == []
+    assert (work.row(database, ids[0]).state, work.row(database, ids[0]).tries) == (State.READY, 0)
+    assert fault(database).detail == "tiny 2: model.keras does not fit card.json"
+    activate(tiny_release)
+    assert run(own, ids[0]) == ids, "another release is loaded at once"
+
+
+@pytest.mark.parametrize(("error", "reason"), [(ValueError("Doe^Jane"), Reason.BROKEN_RELEASE),
+                                               (MemoryError(), Reason.OUT_OF_MEMORY)])  # fmt: skip
+def test_whatever_keeps_a_release_from_loading_is_said_and_not_tried_at_each_message(
+    own: Runtime, receive: Receive, activate: Activate, database: Database, tiny_release: Path,
+    monkeypatch: pytest.MonkeyPatch, error: Exception, reason: Reason,
+) -> None:  # fmt: skip
+    activate(tiny_release)
+    ids = prepared(own, receive(png(1)))
+    loaded: list[Path] = []
+    true = model_release.load
+
+    def load(folder: Path) -> LoadedRelease:
+        loaded.append(folder)
+        if len(loaded) == 1:
+            raise error
+        return true(folder)
+
+    monkeypatch.setattr(model_release, "load", load)
+    assert [run(own, ids[0]) for _ in range(3)] == [[], [], []]
+    assert len(loaded) == 1
+    assert (fault(database).reason, fault(database).detail) == (
+        reason, f"tiny 1 cannot be loaded ({type(error).__name__})"
+    )  # fmt: skip
+    steady = network.time.monotonic
+    monkeypatch.setattr(network.time, "monotonic", lambda: steady() + network.RETRY_SECONDS)
     assert run(own, ids[0]) == ids
     with database.read() as session:
         assert heartbeats.fault(session) is None
