@@ -44,13 +44,13 @@ class BlobStore:
     def put(self, source: BinaryIO | IO[bytes], limit: int | None = None, suffix: str = "") -> Stored:
         """Copy a stream into a new blob.
 
-        Raises `Refused` (too_large) beyond `limit` bytes, `ServiceFault` (storage_full, storage_unavailable) where
+        Raises `Refused` (too_large) beyond `limit` bytes, and (unreadable) where the source fails; `ServiceFault` (storage_full, storage_unavailable) where
         the store cannot take it. Nothing is left behind in either case.
         """
         key = _new_key(suffix)
         digest, size = hashlib.sha256(), 0
         with self._writing(key) as target:
-            while chunk := source.read(CHUNK):
+            while chunk := _read(source):
                 size += len(chunk)
                 if limit is not None and size > limit:
                     raise Refused(f"more than {limit} bytes", Reason.TOO_LARGE)
@@ -126,6 +126,13 @@ class BlobStore:
             except BaseException:
                 part.unlink(missing_ok=True)
                 raise
+
+
+def _read(source: BinaryIO | IO[bytes]) -> bytes:
+    try:
+        return source.read(CHUNK)
+    except OSError as error:
+        raise Refused(type(error).__name__, Reason.UNREADABLE) from error
 
 
 def _new_key(suffix: str) -> str:

@@ -13,13 +13,14 @@ from cspine.commands import ledger as ledger_command
 from cspine.commands.output import progress
 from cspine.commands.release import ensure
 from cspine.commands.service import ACTOR, Service, service
-from cspine.errors import ServiceMissing
+from cspine.errors import ServiceMissing, Usage
 from cspine.ingest import Intake, folder
 from cspine.ledger import Ledger
 from cspine.records import batches, heartbeats
 from cspine.records.audit import audit
 from cspine.states import Lane
 from cspine.tables import Batch
+from cspine.tables.intake import BATCH_NAME as NAME_LENGTH
 
 POLL_SECONDS = 0.5
 
@@ -33,6 +34,8 @@ POLL_SECONDS = 0.5
 def screen(paths: tuple[Path, ...], name: str | None, lane: str, wait: bool, as_json: bool) -> int:
     """Screen the radiographs in PATHS: files, folders, ZIP archives."""
     installation = service()
+    if name is not None and (len(name) > NAME_LENGTH or not name.isprintable() or not name.strip()):
+        raise Usage(f"a batch's name has 1 to {NAME_LENGTH} printable characters")
     name = name or f"{datetime.now(ZoneInfo(installation.settings.site_timezone)):%Y-%m-%d %H:%M:%S}"
     with ExitStack() as stack:
         if wait:

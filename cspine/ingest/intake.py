@@ -4,6 +4,8 @@ Nothing here decodes a picture. Whatever is wrong with one file is recorded in i
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -17,7 +19,7 @@ from cspine.errors import Refused, ServiceFault, Skipped
 from cspine.queue import Bell
 from cspine.reasons import Reason
 from cspine.records import intake as records
-from cspine.records.intake import Receipt, Refusal
+from cspine.records.intake import Incoming, Receipt, Refusal
 from cspine.records.screenings import Ring
 from cspine.settings import Settings
 from cspine.states import Disposition
@@ -43,24 +45,26 @@ class Intake:
         """Take one file, or an archive's every entry; raises `ServiceFault` where nothing can be stored."""
         try:
             stored = self._blobs.put(source, self._settings.max_file_bytes)
-        except Refused as refusal:  # too large, or an archive entry that lies about its size
-            return [self._record(name, None, Refusal(Disposition.REJECTED, refusal.reason.value))]
+        except Refused as refusal:  # too large, or its source fails
+            return self._record([_unread(name, refusal.reason)], [])
+        written = [stored.key]
         try:
             with self._blobs.open(stored.key) as file:
                 zipped = archives.is_zip(file)
-            if zipped:
-                return self._receive_archive(name, stored)
-            return [self._receive_stored(name, stored)]
+            incoming = self._unpack(name, stored, written) if zipped else [self._look(name, stored)]
         except BaseException:
-            self._blobs.delete(stored.key)
+            self._forget(written)
             raise
+        return self._record(incoming, written)
 
     def receive_path(self, path: Path, name: str) -> list[Receipt]:
-        """Take one file of a folder."""
+        """Take one file of a folder; what cannot be opened, or is no file of bytes, is recorded as unreadable."""
         try:
+            if not path.is_file():
+                return self._record([_unread(name, Reason.UNREADABLE)], [])
             file = path.open("rb")
         except OSError:
-            return [self._record(name, None, Refusal(Disposition.REJECTED, Reason.UNREADABLE.value))]
+            return self._record([_unread(name, Reason.UNREADABLE)], [])
         with file:
             return self.receive(file, name)
 
@@ -70,69 +74,76 @@ class Intake:
         self._pending.clear()
         return not self.broker_down
 
-    def _receive_stored(self, name: str, stored: Stored) -> Receipt:
-        return self._record(name, stored, self._look(name, stored))
-
-    def _look(self, name: str, stored: Stored) -> Header | Refusal:
+    def _look(self, name: str, stored: Stored, shown: str | None = None) -> Incoming:
+        """Read a stored file's header; `shown` is the name it is recorded under, where that is another."""
+        outcome: Header | Refusal
         try:
             with self._blobs.open(stored.key) as file:
-                return read_header(file, name, self._settings)
+                outcome = read_header(file, name, self._settings)
         except RefusedWithHeader as refusal:
             if refusal.header.study_uid is not None:
-                return refusal.header  # its study shall know of it: prepare will refuse it there
-            return Refusal(Disposition.REJECTED, refusal.reason.value, refusal.header.kind)
-        except Skipped as skipped:
-            return Refusal(Disposition.NOT_AN_IMAGE, skipped.reason.value)
-        except Refused as refusal:
-            return Refusal(Disposition.REJECTED, refusal.reason.value)
-
-    def _record(self, name: str, stored: Stored | None, outcome: Header | Refusal) -> Receipt:
-        with self._database.write() as session:
-            if stored is None:
-                assert isinstance(outcome, Refusal)
-                receipt = records.refuse_unread(session, self._batch, name, outcome.reason)
+                outcome = refusal.header  # its study shall know of it: prepare will refuse it there
             else:
-                receipt = records.admit(session, self._batch, name, stored, outcome)
-        if stored is not None and not receipt.keeps_blob:
-            self._blobs.delete(stored.key)
-        if receipt.ring is not None:
-            self._pending[receipt.ring.screening_id] = receipt.ring
-            self._pending.move_to_end(receipt.ring.screening_id)
-            if len(self._pending) > 2 * QUIET:
-                self._ring([self._pending.popitem(last=False)[1] for _ in range(QUIET)])
-        return receipt
+                outcome = Refusal(Disposition.REJECTED, refusal.reason.value, refusal.header.kind)
+        except Skipped as skipped:
+            outcome = Refusal(Disposition.NOT_AN_IMAGE, skipped.reason.value)
+        except Refused as refusal:
+            outcome = Refusal(Disposition.REJECTED, refusal.reason.value)
+        return Incoming(shown or name, stored, outcome)
 
-    def _receive_archive(self, name: str, archive: Stored) -> list[Receipt]:
-        """Take every entry of a sound archive; an unsound one, or one without any picture, is one rejected file.
-
-        Everything is unpacked and looked at before the first row is written, so that nothing is half-taken.
-        """
-        unpacked: list[tuple[str, Stored | None, Header | Refusal]] = []
-        refusal: Refusal | None = None
+    def _unpack(self, name: str, archive: Stored, written: list[str]) -> list[Incoming]:
+        """Unpack an archive and look at every entry; an unsound one, or one without a picture, is one refused file."""
+        entries: list[Incoming] = []
         try:
             with self._blobs.open(archive.key) as file:
-                unpacked += (self._unpack(name, entry) for entry in archives.entries(file, self._settings))
+                entries += (self._entry(name, entry, written) for entry in archives.entries(file, self._settings))
         except Refused as refused:
-            refusal = Refusal(Disposition.REJECTED, refused.reason.value, "zip")
-        if refusal is None and not any(_is_picture(outcome) for _, _, outcome in unpacked):
-            refusal = Refusal(Disposition.REJECTED, Reason.ARCHIVE_NO_IMAGES.value, "zip")
-        if refusal is not None:
-            for _, stored, _ in unpacked:
-                if stored is not None:
-                    self._blobs.delete(stored.key)
-            return [self._record(name, archive, refusal)]
-        self._blobs.delete(archive.key)
-        return [self._record(*entry) for entry in unpacked]
+            return [Incoming(name, archive, Refusal(Disposition.REJECTED, refused.reason.value, "zip"))]
+        if any(_is_picture(entry.outcome) for entry in entries):
+            return entries
+        return [Incoming(name, archive, Refusal(Disposition.REJECTED, Reason.ARCHIVE_NO_IMAGES.value, "zip"))]
 
-    def _unpack(self, archive_name: str, entry: archives.Entry) -> tuple[str, Stored | None, Header | Refusal]:
-        """Store one entry; an entry that is damaged or too large is refused alone."""
-        name = f"{archive_name}!{entry.name}"
+    def _entry(self, archive_name: str, entry: archives.Entry, written: list[str]) -> Incoming:
+        """Store and look at one entry; one that is damaged or too large is refused alone."""
+        shown = f"{archive_name}!{entry.name}"
         try:
             with entry.open() as source:
                 stored = self._blobs.put(source, self._settings.max_file_bytes)
         except Refused as refused:
-            return name, None, Refusal(Disposition.REJECTED, refused.reason.value)
-        return name, stored, self._look(entry.name, stored)
+            return _unread(shown, refused.reason)
+        written.append(stored.key)
+        return self._look(entry.name, stored, shown)
+
+    def _record(self, incoming: Sequence[Incoming], written: Sequence[str]) -> list[Receipt]:
+        """Write the rows of a file, or of all entries of an archive, in one transaction; then ring."""
+        try:
+            with self._database.write() as session:
+                receipts = records.admit(session, self._batch, incoming)
+        except BaseException:
+            self._forget_unnamed(written)
+            raise
+        kept = {one.stored.key for one, receipt in zip(incoming, receipts, strict=True)
+                if one.stored and receipt.keeps_blob}  # fmt: skip
+        self._forget([key for key in written if key not in kept])
+        for receipt in receipts:
+            if receipt.ring is not None:
+                self._pending[receipt.ring.screening_id] = receipt.ring
+                self._pending.move_to_end(receipt.ring.screening_id)
+        while len(self._pending) > 2 * QUIET:
+            self._ring([self._pending.popitem(last=False)[1] for _ in range(QUIET)])
+        return receipts
+
+    def _forget_unnamed(self, keys: Sequence[str]) -> None:
+        """Delete blobs after a transaction whose end is not known; where the database is silent they stay."""
+        with suppress(ServiceFault):
+            with self._database.read() as session:
+                named = records.named(session, keys)
+            self._forget([key for key in keys if key not in named])
+
+    def _forget(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            with suppress(ServiceFault):  # an orphan is no loss
+                self._blobs.delete(key)
 
     def _ring(self, rings: list[Ring]) -> None:
         by_queue: dict[tuple[str, str], list[Ring]] = {}
@@ -146,6 +157,10 @@ class Intake:
             except ServiceFault as fault:
                 self.broker_down = True
                 log.warning("broker down, the sweep will ring later", reason=fault.reason.value)
+
+
+def _unread(name: str, reason: Reason) -> Incoming:
+    return Incoming(name, None, Refusal(Disposition.REJECTED, reason.value))
 
 
 def _is_picture(outcome: Header | Refusal) -> bool:

@@ -6,13 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, func, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from cspine.database import now
+from cspine.database import lock, now
 from cspine.ledger import BUCKETS, Ledger, bucket_of
-from cspine.tables import Batch, Image, ReceivedFile, Screening
+from cspine.reasons import Reason
+from cspine.records import results
+from cspine.states import Disposition
+from cspine.tables import Batch, Image, ReceivedFile, Screening, Study
 
+CHUNK = 1000
 SHOWN = and_(Screening.study_id == ReceivedFile.study_id, Screening.shadow.is_(False))
 
 
@@ -26,15 +29,13 @@ class BatchRow:
 
 def get_or_create(session: Session, name: str, lane: str, by: str | None = None) -> Batch:
     """Return the batch of this name, made now where there is none; an existing one keeps its lane."""
+    lock(session, f"batch {name}")
     known = by_name(session, name)
     if known is not None:
         return known
     batch = Batch(name=name, lane=lane, created_at=now(session), created_by=by)
-    try:
-        with session.begin_nested():
-            session.add(batch)
-    except IntegrityError:
-        return session.scalars(select(Batch).where(Batch.name == name)).one()
+    session.add(batch)
+    session.flush()
     return batch
 
 
@@ -93,23 +94,38 @@ def ledger(session: Session, batch: Batch) -> Ledger:
 def files(session: Session, batch: Batch, after: int = 0, limit: int | None = None) -> Iterator[dict[str, Any]]:
     """Give every file of a batch with its bucket, in the order of receipt, from the one after `after` on."""
     query = (
-        select(ReceivedFile, Screening.state, Screening.reason)
+        select(ReceivedFile, Screening.state, Screening.reason, Study.flags)
         .outerjoin(Screening, SHOWN)
+        .outerjoin(Study, Study.id == ReceivedFile.study_id)
         .where(ReceivedFile.batch_id == batch.id, ReceivedFile.id > after)
         .order_by(ReceivedFile.id)
         .limit(limit)
     )
-    for file, state, reason in session.execute(query):
-        bucket = bucket_of(file.disposition, state)
-        of_study = reason if bucket in {"failed", "quarantined", "cancelled", "waiting"} else None
-        yield {
-            "file": file.name,
-            "bucket": bucket,
-            "reason": file.reason or of_study,
-            "flags": file.flags,
-            "study": file.study_id,
-            "id": file.id,
-        }
+    rows = session.execute(query).all()
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows[start : start + CHUNK]
+        found = results.flags_of_files(session, [file.id for file, *_ in chunk])
+        for file, state, reason, of_study in chunk:
+            yield _file(file, state, reason, [*found.get(file.id, []), *_partial(file, of_study)])
+
+
+def _file(file: ReceivedFile, state: str | None, reason: str | None, flags: Sequence[str]) -> dict[str, Any]:
+    bucket = bucket_of(file.disposition, state)
+    of_study = reason if bucket in {"failed", "quarantined", "cancelled", "waiting"} else None
+    return {
+        "file": file.name,
+        "bucket": bucket,
+        "reason": file.reason or of_study,
+        "flags": list(dict.fromkeys([*file.flags, *flags])),
+        "study": file.study_id,
+        "id": file.id,
+    }
+
+
+def _partial(file: ReceivedFile, of_study: Sequence[str] | None) -> list[str]:
+    """A study that is partial is so in each of its files; a duplicate has no part in it."""
+    partial = Reason.PARTIAL.value
+    return [partial] if partial in (of_study or ()) and file.disposition != Disposition.DUPLICATE else []
 
 
 def listing(session: Session, before: datetime | None = None, limit: int = 50) -> list[BatchRow]:

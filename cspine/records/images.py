@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from cspine.database import lock
 from cspine.decoding import Header
 from cspine.reasons import Reason
 from cspine.states import Disposition
@@ -32,10 +33,13 @@ def add(session: Session, file_id: int, header: Header, frames: Sequence[dict[st
     """Store the images of a decoded file; false where another file holds the very same pictures under this UID.
 
     The frames are columns of `Image`. Such a twin came in another header, and the first header stays. The same UID
-    with other pictures makes images of their own, flagged `uid_conflict`; nothing is overwritten.
+    with other pictures makes images of their own, flagged `uid_conflict`; nothing is overwritten. A file that is
+    decoded anew, since its pictures are gone, keeps its images and gives them new pictures.
     """
     file = session.get_one(ReceivedFile, file_id)
     flags = list(dict.fromkeys([*file.flags, *header.flags, *(flag for frame in frames for flag in frame["flags"])]))
+    if header.sop_uid is not None:
+        lock(session, f"sop {header.sop_uid}")
     others = _same_uid(session, file, header.sop_uid)
     pictures = [frame["pixel_sha256"] for frame in frames]
     twin = next((id_ for id_, hashes in others.items() if hashes == pictures), None)
@@ -46,13 +50,17 @@ def add(session: Session, file_id: int, header: Header, frames: Sequence[dict[st
     conflict = [Reason.UID_CONFLICT.value] if others else []
     file.decoded, file.flags = True, [*flags, *conflict]
     meta = header.meta
-    session.add_all(
-        Image(study_id=file.study_id, file_id=file.id, series_uid=header.series_uid, sop_uid=header.sop_uid,
-              series_number=meta.series_number, instance_number=meta.instance_number, body_part=meta.body_part,
-              view=meta.view,
-              **frame | {"flags": list(dict.fromkeys([*header.flags, *frame["flags"], *conflict]))})
-        for frame in frames
-    )  # fmt: skip
+    known = {image.frame: image for image in session.scalars(select(Image).where(Image.file_id == file.id))}
+    for frame in frames:
+        image = known.get(frame["frame"]) or Image(study_id=file.study_id, file_id=file.id)
+        columns = frame | {
+            "series_uid": header.series_uid, "sop_uid": header.sop_uid, "series_number": meta.series_number,
+            "instance_number": meta.instance_number, "body_part": meta.body_part, "view": meta.view,
+            "flags": list(dict.fromkeys([*header.flags, *frame["flags"], *conflict])),
+        }  # fmt: skip
+        for name, value in columns.items():
+            setattr(image, name, value)
+        session.add(image)
     session.flush()
     return True
 

@@ -1,15 +1,16 @@
 """Intake: the rows of a received file, in one transaction, whoever else receives the same bytes or the same study."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from cspine.blobs import Stored
-from cspine.database import now
+from cspine.database import lock, now
 from cspine.decoding import Header
+from cspine.reasons import Reason
 from cspine.records import batches, screenings, studies
 from cspine.records.screenings import Ring
 from cspine.states import RETRIABLE, Disposition
@@ -28,6 +29,15 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Incoming:
+    """A received file that was looked at; `stored` is null where not all of its bytes could be read."""
+
+    name: str
+    stored: Stored | None
+    outcome: Header | Refusal
+
+
+@dataclass(frozen=True)
 class Receipt:
     """What became of one received file."""
 
@@ -40,71 +50,65 @@ class Receipt:
     keeps_blob: bool
 
 
-def admit(session: Session, batch: Batch, name: str, stored: Stored, outcome: Header | Refusal) -> Receipt:
-    """Record a stored file: as the original of its bytes, or as a duplicate of it."""
-    first = _original(session, stored.sha256)
-    if first is None:
-        row = _row(session, batch, name, outcome, sha256=stored.sha256, size=stored.size, original=True)
-        try:
-            with session.begin_nested():
-                session.add(row)
-        except IntegrityError:  # somebody else received the same bytes at the same moment
-            first = _original(session, stored.sha256)
-        else:
-            return _admit_original(session, batch, row, stored, outcome)
-    assert first is not None
-    return _admit_duplicate(session, batch, name, first, stored, outcome)
+def admit(session: Session, batch: Batch, incoming: Sequence[Incoming]) -> list[Receipt]:
+    """Record received files together: each as the original of its bytes, or as a duplicate of it."""
+    receipts = [_admit(session, batch, one) for one in incoming]
+    if changed := {receipt.study_id for receipt in receipts if receipt.study_id and receipt.ring}:
+        studies.refresh(session, *changed)
+    return receipts
 
 
-def refuse_unread(session: Session, batch: Batch, name: str, reason: str) -> Receipt:
-    """Record a file of which not all bytes were read: too large, damaged inside its archive, without permission."""
-    refusal = Refusal(Disposition.REJECTED, reason)
-    row = _row(session, batch, name, refusal, sha256=None, size=0, original=False)
-    session.add(row)
-    session.flush()
-    batches.note_unreadable(session, batch.id, 1)
+def named(session: Session, blob_keys: Sequence[str]) -> set[str]:
+    """Return those of the keys that a received file names."""
+    return set(session.scalars(select(ReceivedFile.blob_key).where(ReceivedFile.blob_key.in_(blob_keys))))
+
+
+def _admit(session: Session, batch: Batch, one: Incoming) -> Receipt:
+    if one.stored is None:
+        row = _row(session, batch, one, original=False)
+        _add(session, row)
+        batches.note_unreadable(session, batch.id, 1)
+        return _receipt(row)
+    lock(session, f"sha256 {one.stored.sha256}")
+    first = session.scalars(
+        select(ReceivedFile).where(ReceivedFile.sha256 == one.stored.sha256, ReceivedFile.original)
+    ).one_or_none()
+    if first is not None:
+        return _admit_duplicate(session, batch, one, one.stored, first)
+    row = _row(session, batch, one, original=True)
+    _add(session, row)
+    if isinstance(one.outcome, Header):
+        row.blob_key = one.stored.key
+        return _receipt(row, _join_study(session, batch, row, one.outcome), keeps_blob=True)
+    if one.outcome.disposition is Disposition.REJECTED:
+        batches.note_unreadable(session, batch.id, 1)
     return _receipt(row)
 
 
-def _admit_original(
-    session: Session, batch: Batch, row: ReceivedFile, stored: Stored, outcome: Header | Refusal
-) -> Receipt:
-    if isinstance(outcome, Refusal):
-        if outcome.disposition is Disposition.REJECTED:
-            batches.note_unreadable(session, batch.id, 1)
-        return _receipt(row)
-    row.blob_key = stored.key
-    ring = _join_study(session, batch, row, outcome)
-    return _receipt(row, ring, keeps_blob=True)
-
-
-def _admit_duplicate(
-    session: Session, batch: Batch, name: str, first: ReceivedFile, stored: Stored, outcome: Header | Refusal
-) -> Receipt:
+def _admit_duplicate(session: Session, batch: Batch, one: Incoming, stored: Stored, first: ReceivedFile) -> Receipt:
     """Record a duplicate; where its original was of no use, this receipt has it tried again."""
     ring, keeps_blob = None, False
     reason = first.reason
     if first.disposition == Disposition.REJECTED and first.study_id is None:
-        if isinstance(outcome, Header):
+        if isinstance(one.outcome, Header):
             first.disposition, first.reason, first.blob_key = Disposition.ACCEPTED, None, stored.key
-            first.kind, first.flags = outcome.kind, list(outcome.flags)
+            first.kind, first.flags = one.outcome.kind, list(one.outcome.flags)
             batches.note_unreadable(session, first.batch_id, -1)
-            ring, keeps_blob = _join_study(session, batch, first, outcome), True
+            ring, keeps_blob = _join_study(session, batch, first, one.outcome), True
     elif first.study_id is not None:
         screening = screenings.shown(session, first.study_id)
         if screening is not None and screening.state in RETRIABLE:
             reason = reason or screening.reason
+            if screening.reason == Reason.BLOB_MISSING and first.blob_key is not None:
+                first.blob_key, keeps_blob = stored.key, True  # the study was sent again, as the reason asks for
             ring = screenings.restart(session, screening.id)
         elif screening is not None and first.disposition == Disposition.REJECTED:
             screenings.decode_again(session, first.study_id)
             ring = screenings.begin(session, session.get_one(Study, first.study_id), screening.lane)
-        if ring is not None:
-            studies.refresh(session, first.study_id)
-    row = _row(session, batch, name, Refusal(Disposition.DUPLICATE, "", first.kind), sha256=stored.sha256,
-               size=stored.size, original=False)  # fmt: skip
+    row = _row(session, batch, one, original=False)
+    row.disposition, row.kind, row.flags = Disposition.DUPLICATE, first.kind, []
     row.duplicate_of, row.study_id, row.reason = first.id, first.study_id, reason
-    session.add(row)
-    session.flush()
+    _add(session, row)
     return _receipt(row, ring, keeps_blob=keeps_blob)
 
 
@@ -113,16 +117,16 @@ def _join_study(session: Session, batch: Batch, file: ReceivedFile, header: Head
     study = _study(session, batch, header)
     file.study_id = study.id
     session.flush()
-    ring = screenings.begin(session, study, batch.lane)
-    studies.refresh(session, study.id)
-    return ring
+    return screenings.begin(session, study, batch.lane)
 
 
 def _study(session: Session, batch: Batch, header: Header) -> Study:
     uid = header.study_uid
-    known = uid and session.scalars(select(Study).where(Study.study_uid == uid)).one_or_none()
-    if known:
-        return known
+    if uid is not None:
+        lock(session, f"study {uid}")
+        known = session.scalars(select(Study).where(Study.study_uid == uid)).one_or_none()
+        if known is not None:
+            return known
     meta = header.meta
     study = Study(
         study_uid=uid or f"2.25.{uuid.uuid4().int}",  # PS3.5 B.2: a UID made from a UUID
@@ -132,28 +136,25 @@ def _study(session: Session, batch: Batch, header: Header) -> Study:
         study_time=meta.study_time, study_description=meta.study_description, modality=meta.modality,
         station=meta.station,
     )  # fmt: skip
-    try:
-        with session.begin_nested():
-            session.add(study)
-    except IntegrityError:  # somebody else received another file of the study at the same moment
-        return session.scalars(select(Study).where(Study.study_uid == uid)).one()
+    session.add(study)
+    session.flush()
     return study
 
 
-def _original(session: Session, sha256: str) -> ReceivedFile | None:
-    query = select(ReceivedFile).where(ReceivedFile.sha256 == sha256, ReceivedFile.original)
-    return session.scalars(query).one_or_none()
-
-
-def _row(session: Session, batch: Batch, name: str, outcome: Header | Refusal, *, sha256: str | None, size: int,
-         original: bool) -> ReceivedFile:  # fmt: skip
-    refusal = outcome if isinstance(outcome, Refusal) else None
+def _row(session: Session, batch: Batch, one: Incoming, *, original: bool) -> ReceivedFile:
+    refusal = one.outcome if isinstance(one.outcome, Refusal) else None
     return ReceivedFile(
-        batch_id=batch.id, name=clean(name), kind=outcome.kind, sha256=sha256, size=size, original=original,
+        batch_id=batch.id, name=clean(one.name), kind=one.outcome.kind, original=original,
+        sha256=one.stored.sha256 if one.stored else None, size=one.stored.size if one.stored else 0,
         disposition=refusal.disposition if refusal else Disposition.ACCEPTED,
         reason=refusal.reason if refusal else None,
-        flags=list(outcome.flags) if isinstance(outcome, Header) else [], received_at=now(session),
+        flags=list(one.outcome.flags) if isinstance(one.outcome, Header) else [], received_at=now(session),
     )  # fmt: skip
+
+
+def _add(session: Session, row: ReceivedFile) -> None:
+    session.add(row)
+    session.flush()
 
 
 def clean(name: str) -> str:

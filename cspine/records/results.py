@@ -1,15 +1,15 @@
 """Results: what a release says of images, written only for screenings that their worker still held."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, or_, select
 from sqlalchemy.orm import Session
 
 from cspine import __version__
 from cspine.database import now
 from cspine.records.claims import Held, Member
-from cspine.tables import Result
+from cspine.tables import Attempt, Image, Result, Screening
 
 
 def add(session: Session, held: Held, kept: Iterable[Member], answers: Mapping[int, list[dict[str, Any]]]) -> None:
@@ -22,3 +22,21 @@ def add(session: Session, held: Held, kept: Iterable[Member], answers: Mapping[i
     ]
     if rows:
         session.execute(insert(Result), rows)
+
+
+def flags_of_files(session: Session, file_ids: Sequence[int]) -> dict[int, list[str]]:
+    """Return the flags of some files' images, those of their latest results that are no replay's included."""
+    query = (
+        select(Image.id, Image.file_id, Image.flags, Result.flags)
+        .outerjoin(Result, Result.image_id == Image.id)
+        .outerjoin(Attempt, Attempt.id == Result.attempt_id)
+        .outerjoin(Screening, Screening.id == Attempt.screening_id)
+        .where(Image.file_id.in_(file_ids), or_(Screening.id.is_(None), Screening.shadow.is_(False)))
+        .order_by(Result.id)
+    )
+    latest = {image_id: (file_id, [*own, *(of_result or [])])
+              for image_id, file_id, own, of_result in session.execute(query)}  # fmt: skip
+    flags: dict[int, list[str]] = {}
+    for file_id, found in latest.values():
+        flags[file_id] = list(dict.fromkeys([*flags.get(file_id, []), *found]))
+    return flags

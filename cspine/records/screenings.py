@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from cspine.database import now
+from cspine.reasons import Reason
 from cspine.states import Disposition, Lane, Outcome, Stage, State, sources
 from cspine.tables import Attempt, ReceivedFile, Screening, Study, new_id
 
@@ -58,10 +59,11 @@ def begin(session: Session, study: Study, lane: str) -> Ring:
 def restart(session: Session, screening_id: int) -> Ring | None:
     """Take a failed, quarantined or cancelled screening back to work; null where it is in none of these states.
 
-    The study's rejected files are decoded anew. A quarantined study runs alone from the start, with a fresh count.
+    The study's rejected files are decoded anew, and all of them where pictures were missing; the study goes back on
+    the unread list. A quarantined study runs alone from the start, with a fresh count.
     """
     screening = session.get_one(Screening, screening_id)
-    was = screening.state
+    was, was_reason = screening.state, screening.reason
     values = FRESH | {"state": State.RECEIVED, "changed_at": now(session)}
     values["group_id"] = new_id() if was == State.QUARANTINED else None
     query = (
@@ -73,21 +75,19 @@ def restart(session: Session, screening_id: int) -> Ring | None:
     row = session.execute(query).first()
     if row is None:
         return None
-    decode_again(session, row.study_id)
+    decode_again(session, row.study_id, everything=was_reason == Reason.BLOB_MISSING)
+    session.execute(update(Study).where(Study.id == row.study_id).values(read_at=None, read_by=None))
     return Ring(Stage.PREPARE, row.lane, screening_id)
 
 
-def decode_again(session: Session, study_id: str) -> None:
-    """Put a study's rejected files back, so that the next attempt decodes them anew."""
-    session.execute(
-        update(ReceivedFile)
-        .where(
-            ReceivedFile.study_id == study_id,
-            ReceivedFile.disposition == Disposition.REJECTED,
-            ReceivedFile.blob_key.is_not(None),
-        )
-        .values(disposition=Disposition.ACCEPTED, reason=None, decoded=False)
-    )
+def decode_again(session: Session, study_id: str, *, everything: bool = False) -> None:
+    """Put a study's rejected files back, so that the next attempt decodes them anew; or all of its files."""
+    mine = (ReceivedFile.study_id == study_id, ReceivedFile.blob_key.is_not(None))
+    rejected = update(ReceivedFile).where(*mine, ReceivedFile.disposition == Disposition.REJECTED)
+    session.execute(rejected.values(disposition=Disposition.ACCEPTED, reason=None, decoded=False))
+    if everything:
+        accepted = update(ReceivedFile).where(*mine, ReceivedFile.disposition == Disposition.ACCEPTED)
+        session.execute(accepted.values(decoded=False))
 
 
 def cancel(session: Session, screening_ids: Sequence[int], reason: str) -> list[str]:

@@ -61,6 +61,7 @@ def refresh(session: Session, *study_ids: str) -> None:
     answers = defaultdict(list)
     for image, result in _images(session, ids):
         answers[image.study_id].append(_answer(image, result))
+    before = {row.id: row.bucket for row in session.execute(select(Study.id, Study.bucket).where(Study.id.in_(ids)))}
     for study_id in ids:
         screening = screenings.get(study_id)
         verdict = triage.judge(
@@ -72,11 +73,15 @@ def refresh(session: Session, *study_ids: str) -> None:
                 flags=tuple(dict.fromkeys(flag for file in files[study_id] for flag in file.flags)),
             )
         )
+        # Somebody may have marked it as read before it had this answer.
+        news = verdict.bucket is triage.Bucket.POSITIVE and before.get(study_id) != triage.Bucket.POSITIVE
+        unread = {"read_at": None, "read_by": None} if news else {}
         session.execute(
             update(Study)
             .where(Study.id == study_id)
             .values(
-                bucket=verdict.bucket.value, reason=verdict.reason[:400], label=verdict.label, urgency=verdict.urgency,
+                **unread, bucket=verdict.bucket.value, reason=verdict.reason[:400], label=verdict.label,
+                urgency=verdict.urgency,
                 probabilities=dict(verdict.probabilities) if verdict.probabilities is not None else None,
                 flags=list(verdict.flags), thumbnail_key=verdict.thumbnail_key, image_count=len(answers[study_id]),
             )

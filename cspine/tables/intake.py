@@ -7,6 +7,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cspine.tables.base import BigId, Table, new_id
 
+BATCH_NAME = 200  # characters
+
 
 class Batch(Table):
     """A submission with a name, a lane and a ledger: a night's folder, an upload, an association's files."""
@@ -14,7 +16,7 @@ class Batch(Table):
     __tablename__ = "batch"
 
     id: Mapped[str] = mapped_column(String(22), primary_key=True, default=new_id)
-    name: Mapped[str] = mapped_column(String(200), unique=True)
+    name: Mapped[str] = mapped_column(String(BATCH_NAME), unique=True)
     lane: Mapped[str] = mapped_column(String(10))
     created_at: Mapped[datetime] = mapped_column(index=True)
     created_by: Mapped[str | None] = mapped_column(String(80))  # user name; null from the command line

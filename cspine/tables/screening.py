@@ -20,7 +20,7 @@ class Release(Table):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     identity: Mapped[str] = mapped_column(String(64), unique=True)  # SHA-256 of its SHA256SUMS
     name: Mapped[str] = mapped_column(String(100))
-    version: Mapped[str] = mapped_column(String(40))
+    version: Mapped[str] = mapped_column(String(64))
     card: Mapped[dict[str, Any]]
     imported_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
@@ -110,15 +110,15 @@ class Result(Table):
     image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
     release_id: Mapped[int] = mapped_column(ForeignKey("release.id"))
     attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"))
-    preprocessing: Mapped[str] = mapped_column(String(40))
+    preprocessing: Mapped[str] = mapped_column(String(64))
     input_sha256: Mapped[str] = mapped_column(String(64))  # of the canonical picture's bytes
-    label: Mapped[str] = mapped_column(String(40))
+    label: Mapped[str] = mapped_column(String(64))
     probabilities: Mapped[dict[str, Any]]  # label -> probability after temperature scaling
     urgency: Mapped[float] = mapped_column(Float)
     flagged: Mapped[bool]  # by label or by threshold
     flags: Mapped[list[str]] = mapped_column(default=list)  # out_of_distribution
     ood_score: Mapped[float | None] = mapped_column(Float)
-    explained: Mapped[str | None] = mapped_column(String(40))  # the label that the saliency map explains
+    explained: Mapped[str | None] = mapped_column(String(64))  # the label that the saliency map explains
     saliency: Mapped[dict[str, Any] | None]  # {"grid": [[..]], "geometry": {...}, "method": "hirescam"}
     timings: Mapped[dict[str, Any]]  # milliseconds by part
     software: Mapped[str] = mapped_column(String(40))

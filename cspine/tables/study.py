@@ -40,7 +40,7 @@ class Study(Table):
     # The answer (design, section 7); bucket is never `overdue`, which the query makes from received_at
     bucket: Mapped[str] = mapped_column(String(12))  # positive, not_analysed, normal
     reason: Mapped[str] = mapped_column(String(400))
-    label: Mapped[str | None] = mapped_column(String(40))
+    label: Mapped[str | None] = mapped_column(String(64))
     urgency: Mapped[float] = mapped_column(Float, default=0.0)
     probabilities: Mapped[dict[str, Any] | None]  # label -> probability of the image that gives the urgency
     flags: Mapped[list[str]] = mapped_column(default=list)

@@ -1,8 +1,11 @@
 """Intake: every received file in one bucket, studies grouped, duplicates told, nothing kept that nobody reads."""
 
 import io
+import os
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +15,20 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
-from cspine.blobs import BlobStore
+from cspine.blobs import BlobStore, Stored
 from cspine.database import Database
-from cspine.ingest import Intake, Receipt, folder
+from cspine.errors import Refused, ServiceFault
+from cspine.ingest import Intake, Receipt, folder, intake
 from cspine.ledger import Ledger
 from cspine.queue import Bell
+from cspine.reasons import Reason
 from cspine.records import batches, screenings
+from cspine.records import intake as records
 from cspine.settings import Settings
 from cspine.states import State
-from cspine.tables import Batch, Screening, Study
+from cspine.tables import Batch, ReceivedFile, Screening, Study
 from tests.conftest import GIVEN_REDIS
 
 pytestmark = pytest.mark.services
@@ -237,3 +244,83 @@ def test_a_folder_is_walked_in_order(tmp_path: Path) -> None:
 def test_a_file_that_is_gone_is_named(door: Door, tmp_path: Path) -> None:
     assert door.intake.receive_path(tmp_path / "gone.png", "gone.png")[0].reason == "unreadable"
     assert door.ledger().balanced
+
+
+def test_a_study_sent_again_gets_its_missing_file_back(door: Door) -> None:
+    first = door.take(png(1))
+    lost = next(iter(door.blobs.keys()))
+    door.blobs.delete(lost)
+    state(door.database, first.study_id, State.FAILED, "blob_missing")
+    assert door.take(png(1)).disposition == "duplicate"
+    with door.database.read() as session:
+        key = session.scalars(select(ReceivedFile.blob_key).where(ReceivedFile.id == first.file_id)).one()
+    assert key != lost
+    assert door.blobs.get(key or "") == png(1)
+    assert list(door.blobs.keys()) == [key]
+
+
+def test_a_committed_file_keeps_its_blob_whatever_comes_after(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = door.intake._database.write
+
+    @contextmanager
+    def interrupted() -> Iterator[Session]:
+        with real() as session:
+            yield session
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(door.intake._database, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        door.take(png(1))
+    with door.database.read() as session:
+        key = session.scalars(select(ReceivedFile.blob_key)).one()
+    assert list(door.blobs.keys()) == [key]
+
+
+def test_what_is_not_committed_leaves_no_blob(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ServiceFault("away", Reason.DATABASE_UNAVAILABLE)
+
+    monkeypatch.setattr(records, "admit", broken)
+    with pytest.raises(ServiceFault):
+        door.intake.receive(io.BytesIO(archive(a=png(1), b=png(2))), "a.zip")
+    assert list(door.blobs.keys()) == []
+    assert door.ledger().received == 0
+
+
+def test_an_archive_on_a_full_disk_leaves_nothing(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, count = door.blobs.put, iter(range(9))
+
+    def full(source: io.BytesIO, limit: int | None = None) -> Stored:
+        if next(count) == 2:
+            raise ServiceFault("full", Reason.STORAGE_FULL)
+        return real(source, limit)
+
+    monkeypatch.setattr(door.blobs, "put", full)
+    with pytest.raises(ServiceFault):
+        door.intake.receive(io.BytesIO(archive(a=png(1), b=png(2))), "a.zip")
+    assert list(door.blobs.keys()) == []
+
+
+def test_a_source_that_fails_is_recorded_and_its_neighbour_goes_on(door: Door, tmp_path: Path) -> None:
+    (tmp_path / "memory.dcm").symlink_to("/proc/self/mem")
+    os.mkfifo(tmp_path / "pipe.dcm")
+    for path in sorted(tmp_path.glob("*.dcm")):
+        assert door.intake.receive_path(path, path.name)[0].reason == "unreadable"
+    assert door.take(png(1)).disposition == "accepted"
+    assert (door.ledger().rejected, door.ledger().balanced) == (2, True)
+
+
+def test_two_receipts_of_a_rejected_file_that_is_readable_now(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    def blind(*_: object) -> None:
+        raise Refused("not yet", Reason.UNSUPPORTED_TYPE)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(intake, "read_header", blind)
+        assert door.take(png(1)).reason == "unsupported_type"
+    with ThreadPoolExecutor(4) as pool:
+        receipts = list(pool.map(lambda _: door.take(png(1)), range(4)))
+    assert {receipt.disposition for receipt in receipts} == {"duplicate"}
+    with door.database.read() as session:
+        assert len(session.scalars(select(Study)).all()) == 1
+        assert session.get_one(Batch, door.batch.id).unreadable_files == 0
+    assert len(list(door.blobs.keys())) == 1

@@ -98,3 +98,25 @@ def test_discard_and_cancel_spare_what_is_done(database: Database) -> None:
         assert screenings.shown(session, done.id).state == State.DONE  # type: ignore[union-attr]
         session.refresh(held)
         assert held.reason.startswith("Cancelled")
+
+
+def test_a_retried_study_is_on_the_unread_list_again(database: Database) -> None:
+    with database.write() as session:
+        study = failed(session, makers.batch(session), read_at=makers.NIGHT, read_by="ana")
+        retry.retry(session, [study.id], "ana")
+        session.refresh(study)
+        assert (study.read_at, study.read_by) == (None, None)
+
+
+def test_missing_pictures_are_made_anew_from_all_files(database: Database) -> None:
+    with database.write() as session:
+        study = failed(session, makers.batch(session))
+        screening = screenings.shown(session, study.id)
+        assert screening
+        screening.reason = "blob_missing"
+        own = session.query(ReceivedFile).one()
+        own.decoded = True
+        session.flush()
+        retry.retry(session, [study.id], "ana")
+        session.refresh(own)
+        assert not own.decoded

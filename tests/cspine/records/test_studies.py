@@ -78,3 +78,20 @@ def test_reading_is_once_and_leaves_a_review(database: Database) -> None:
 def test_no_study_of_a_strange_id(database: Database) -> None:
     with database.read() as session:
         assert studies.detail(session, "../../etc/passwd") is None
+
+
+def test_a_study_that_turns_positive_after_it_was_read_is_on_the_list_again(database: Database) -> None:
+    with database.write() as session:
+        own, model = makers.batch(session), makers.release(session)
+        study = makers.study(session, own, read_at=makers.NIGHT, read_by="ana")
+        screening = screenings.shown(session, study.id)
+        assert screening
+        picture = makers.image(session, study, makers.file(session, own, study))
+        makers.result(session, picture, makers.attempt(session, screening), model, "fracture", 0.9)
+        studies.refresh(session, study.id)
+        session.refresh(study)
+        assert study.read_at is None
+        study.read_at = makers.NIGHT
+        studies.refresh(session, study.id)
+        session.refresh(study)
+        assert study.read_at is not None  # no news: it stays read
