@@ -1,8 +1,12 @@
 """A release folder on disk: its identity, whether it is whole, its card. No network is loaded here."""
 
 import hashlib
+import zipfile
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
 from cspine.card import Card
@@ -11,6 +15,9 @@ from cspine.reasons import Reason
 
 SUMS = "SHA256SUMS"
 FILES = ("card.json", "model.keras", "ood.npz", "sentinel.npz")
+Shape = tuple[str | int, ...]
+OOD: dict[str, Shape] = {"mean": ("d",), "scale": ("d",), "directions": ("d", "k"), "variances": ("k",), "rest": ()}
+SENTINEL: dict[str, Shape] = {"pictures": ("n", "h", "w"), "ood_score": ("n",)}
 
 
 def identity(folder: Path) -> str:
@@ -33,7 +40,11 @@ def read_card(folder: Path) -> Card:
 
 
 def verify(folder: Path) -> list[str]:
-    """Return what is wrong with a release, one sentence a fault that names the file; empty if it is whole."""
+    """Return what is wrong with a release, one sentence a fault that names the file; empty if it is whole.
+
+    The sums come first; files that are what the sums say must then fit together, as far as that shows without the
+    network.
+    """
     try:
         listed = parse((folder / SUMS).read_text())
     except (OSError, ValueError) as error:
@@ -48,10 +59,42 @@ def verify(folder: Path) -> list[str]:
             faults.append(f"{name} has other bytes than {SUMS} says")
     if not faults:
         try:
-            read_card(folder)
+            card = read_card(folder)
         except Permanent as error:
-            faults.append(error.detail)
+            return [error.detail]
+        faults += _misfits("ood.npz", _shapes(folder / "ood.npz"), OOD)
+        sentinel = SENTINEL | {"probabilities": ("n", len(card.labels))}
+        faults += _misfits("sentinel.npz", _shapes(folder / "sentinel.npz"), sentinel)
+        if not zipfile.is_zipfile(folder / "model.keras"):
+            faults.append("model.keras is not a Keras file")
     return faults
+
+
+def _shapes(path: Path) -> dict[str, tuple[int, ...]] | None:
+    """Return the shapes of a file's arrays of numbers by name; null where it cannot be read."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: array.shape for name, array in arrays.items() if np.issubdtype(array.dtype, np.number)}
+    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def _misfits(name: str, found: Mapping[str, tuple[int, ...]] | None, expected: Mapping[str, Shape]) -> list[str]:
+    """Compare shapes with those expected, in which a letter stands for the same number at every place."""
+    if found is None:
+        return [f"{name} cannot be read"]
+    if missing := sorted(set(expected) - set(found)):
+        return [f"{name} lacks {', '.join(missing)}"]
+    letters: dict[str, int] = {}
+    for array, shape in expected.items():
+        sizes = found[array]
+        fits = len(sizes) == len(shape) and all(
+            size > 0 and size == (letters.setdefault(place, size) if isinstance(place, str) else place)
+            for size, place in zip(sizes, shape, strict=True)
+        )
+        if not fits:
+            return [f"{name} does not fit: {array} has the shape {sizes}"]
+    return []
 
 
 def seal(folder: Path) -> str:
