@@ -8,6 +8,7 @@ from pydicom._uid_dict import UID_dictionary
 
 from cspine.decoding import body_part, colour, grey, kinds, syntax
 from cspine.decoding.attributes import Attributes
+from cspine.decoding.bounded import Bounded
 from cspine.decoding.elements import PIXEL_DATA, PixelElement, Walk, file_meta
 from cspine.decoding.frame import Decoded, Frame, Geometry, blank
 from cspine.decoding.header import Header, Meta, RefusedWithHeader, SkippedWithHeader
@@ -61,6 +62,8 @@ def open_object(file: BinaryIO, settings: Settings) -> DicomObject:
     Raises `RefusedWithHeader` or `SkippedWithHeader` once the identity is known, `Refused` before.
     """
     size = file.seek(0, io.SEEK_END)
+    bounds = [Bounded(file)]
+    file = cast(BinaryIO, bounds[0])
     file.seek(0)
     head = file.read(PREAMBLE)
     has_preamble = head[128:132] == b"DICM"
@@ -70,7 +73,8 @@ def open_object(file: BinaryIO, settings: Settings) -> DicomObject:
     if transfer_syntax == syntax.DEFLATED:
         start = source.position
         inflating = Inflating(file, start, size - start, settings)
-        source = Source(cast(BinaryIO, inflating), 0, None, inflating.limit)
+        bounds.append(Bounded(inflating, Reason.DECOMPRESSION_BOMB))
+        source = Source(cast(BinaryIO, bounds[1]), 0, None, inflating.limit)
     encoding = syntax.encoding_of(source.peek(8), transfer_syntax)
     walk = Walk(source, encoding, settings.max_nesting)
     cut: Refused | None = None
@@ -97,6 +101,8 @@ def open_object(file: BinaryIO, settings: Settings) -> DicomObject:
         _check_length(walk.pixels, layout, codec, source)
     except Refused as error:
         raise RefusedWithHeader(error.detail, error.reason, header) from error
+    for bound in bounds:
+        bound.lift()
     return DicomObject(header, attributes, layout, walk.pixels, codec, source)
 
 

@@ -16,6 +16,7 @@ from cspine.errors import Refused
 from cspine.reasons import Reason
 
 MAX_ELEMENTS = 500_000
+MAX_META = 1000
 MAX_VALUE = 2**18
 MAX_KEPT = 2**24
 UNDEFINED = 0xFFFFFFFF
@@ -232,8 +233,14 @@ class Walk:
 
 
 def file_meta(source: Source) -> Iterator[tuple[int, bytes]]:
-    """Give tag and value of the file meta elements (group 2, explicit little endian) and stop before the data set."""
-    while (head := source.peek(8))[:2] == b"\x02\0" and len(head) == 8:
+    """Give tag and value of the file meta elements (group 2, explicit little endian) and stop before the data set.
+
+    Raises `Refused` (corrupt, truncated).
+    """
+    for _ in range(MAX_META):
+        head = source.peek(8)
+        if head[:2] != b"\x02\0" or len(head) < 8:
+            return
         tag, vr = 2 << 16 | int.from_bytes(head[2:4], "little"), head[4:6]
         source.skip(8)
         length = int.from_bytes(source.read(4) if vr in LONG_VRS else head[6:8], "little")
@@ -241,3 +248,4 @@ def file_meta(source: Source) -> Iterator[tuple[int, bytes]]:
             source.skip(length)
         else:
             yield tag, source.read(length)
+    raise Refused(f"more than {MAX_META} file meta elements", Reason.CORRUPT)

@@ -5,13 +5,14 @@ Rec. 601 luma, 16 bits go from 0..65535 to 0..255, or from least to greatest whe
 """
 
 import struct
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import imagecodecs
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from cspine.decoding import tiff
+from cspine.decoding import jpeg, tiff
+from cspine.decoding.bounded import Bounded
 from cspine.decoding.codecs import Cells
 from cspine.decoding.colour import band_luma, luma
 from cspine.decoding.completeness import is_complete
@@ -34,15 +35,26 @@ DAMAGED = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EO
 
 
 def check(file: BinaryIO, kind: Kind, settings: Settings) -> None:
-    """Check what the header of a picture claims; raises `Refused` (too_many_pixels, animated_image, corrupt, ...)."""
+    """Check what the header of a picture claims, and read no more than that.
+
+    Raises `Refused` (too_many_pixels, animated_image, corrupt, ...).
+    """
+    stream = Bounded(file)
+    header = cast(BinaryIO, stream)
+    header.seek(0)
+    animated = False
     if kind == "tiff":
-        tiff.read_pages(file, settings)
+        tiff.read_pages(header, settings)
         return
     if kind == "webp":
-        rows, columns, animated = _webp_header(file.read(32))
-        file.seek(0)
+        rows, columns, animated = _webp_header(header.read(32))
+    elif kind == "jpeg":
+        rows, columns = jpeg.read_size(header)
     else:
-        image = _open(file, kind)
+        try:
+            image = _open(header, kind)
+        except Refused as error:
+            raise Refused(error.detail, Reason.TRUNCATED if stream.ended else error.reason) from error
         (columns, rows), animated = image.size, kind == "png" and bool(getattr(image, "is_animated", False))
     check_size(rows, columns, 1, settings)
     if animated:
@@ -88,8 +100,7 @@ def _open(file: BinaryIO, kind: Kind) -> Image.Image:
     try:
         return Image.open(file, formats=[FORMATS[kind]])
     except (UnidentifiedImageError, *DAMAGED) as error:
-        reason = Reason.CORRUPT if is_complete(file, kind) else Reason.TRUNCATED
-        raise Refused(f"{kind} header", reason) from error
+        raise Refused(f"{kind} header", Reason.CORRUPT) from error
 
 
 def _grey(image: Image.Image) -> Grey:

@@ -9,6 +9,7 @@ from cspine.reasons import Reason
 from cspine.settings import Settings
 
 WINDOW = 2**16
+LEAST = 2**12  # bytes read at a time: a header has many values that are passed over
 
 
 class Source:
@@ -26,8 +27,8 @@ class Source:
 
     def peek(self, count: int) -> bytes:
         """Return up to `count` bytes (a window at most) that come next without moving."""
-        while len(self._buffer) - self._at < count:
-            more = self._file.read(WINDOW)
+        while (missing := count - len(self._buffer) + self._at) > 0:
+            more = self._file.read(max(missing, LEAST))
             if not more:
                 break
             self._buffer, self._at = self._buffer[self._at :] + more, 0

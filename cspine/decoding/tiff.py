@@ -1,15 +1,14 @@
 """TIFF: the directory of its pages, and the pages of 16 bits, which Pillow knows only in part."""
 
 import io
-import struct
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import imagecodecs
 import numpy as np
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from cspine.decoding.codecs import Cells
+from cspine.decoding.directory import Directory, Form, read_directory
 from cspine.decoding.layout import check_size
 from cspine.errors import Refused
 from cspine.reasons import Reason
@@ -20,6 +19,7 @@ EXTRA_SAMPLES, SAMPLE_FORMAT = 338, 339
 STRIPS, STRIP_SIZES, TILES, TILE_SIZES = 273, 279, 324, 325
 REDUCED = 1  # bit of NewSubfileType: a smaller copy of another page
 MAX_SAMPLES = 4
+NONE = np.zeros(0, np.uint8)
 GREY_OR_RGB = {0, 1, 2}  # PhotometricInterpretation of the pages of 16 bits that are read
 UNASSOCIATED_ALPHA = 2  # ExtraSamples; pixels under associated alpha lie over black already
 
@@ -46,24 +46,20 @@ def read_pages(file: BinaryIO, settings: Settings) -> list[Page]:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     head = file.read(16)
+    form = Form.of(head)
+    at, index = form.offset(head[8:] if form.big else head[4:8]), 0
     pages: list[Page] = []
     seen: set[int] = set()
-    try:
-        directory = ImageFileDirectory_v2(head[:16] if head[2:3] == b"+" or head[3:4] == b"+" else head[:8])
-        at, index = directory.next, 0
-        while at and at not in seen:
-            if index >= settings.max_frames:
-                raise Refused(f"more than {settings.max_frames} pages", Reason.TOO_MANY_PIXELS)
-            if at >= size:
-                raise Refused("a page lies beyond the end", Reason.TRUNCATED)
-            seen.add(at)
-            file.seek(at)
-            directory.load(file)
-            if not _number(directory, SUBFILE, 0) & REDUCED:
-                pages.append(_page(directory, index, size))
-            at, index = directory.next, index + 1
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error) as error:
-        raise Refused("TIFF directory", Reason.CORRUPT) from error
+    while at and at not in seen:
+        if index >= settings.max_frames:
+            raise Refused(f"more than {settings.max_frames} pages", Reason.TOO_MANY_PIXELS)
+        if at >= size:
+            raise Refused("a page lies beyond the end", Reason.TRUNCATED)
+        seen.add(at)
+        directory, at = read_directory(file, at, form, size)
+        if not _number(directory, SUBFILE, 0) & REDUCED:
+            pages.append(_page(directory, index, size))
+        index += 1
     if not pages:
         raise Refused("TIFF without a page", Reason.CORRUPT)
     for page in pages:
@@ -85,9 +81,8 @@ def decode_page(file: BinaryIO, page: Page) -> Cells:
     return cells if page.has_alpha or cells.ndim == 2 or page.samples in {1, 3} else cells[..., :-1]
 
 
-def _page(directory: Any, index: int, size: int) -> Page:
-    bits = directory.get(BITS, (1,))
-    bits = bits if isinstance(bits, tuple) else (bits,)
+def _page(directory: Directory, index: int, size: int) -> Page:
+    bits = [int(number) for number in directory.get(BITS, [1])[: MAX_SAMPLES + 1]]
     samples = _number(directory, SAMPLES, 1)
     unsigned = _number(directory, SAMPLE_FORMAT, 1) in {1, 4}
     if bits[0] not in {1, 2, 4, 8, 16} or len(set(bits)) != 1 or not unsigned or not 1 <= samples <= MAX_SAMPLES:
@@ -108,13 +103,14 @@ def _page(directory: Any, index: int, size: int) -> Page:
     )
 
 
-def _check_data(directory: Any, size: int) -> None:
+def _check_data(directory: Directory, size: int) -> None:
     for offsets_tag, sizes_tag in ((STRIPS, STRIP_SIZES), (TILES, TILE_SIZES)):
-        offsets, sizes = directory.get(offsets_tag, ()), directory.get(sizes_tag, ())
-        if any(offset + length > size for offset, length in zip(offsets, sizes, strict=False)):
+        offsets, sizes = directory.get(offsets_tag, NONE), directory.get(sizes_tag, NONE)
+        count = min(len(offsets), len(sizes))
+        ends = offsets[:count].astype(np.float64) + sizes[:count]
+        if (ends > size).any():
             raise Refused("a strip lies beyond the end", Reason.TRUNCATED)
 
 
-def _number(directory: Any, tag: int, default: int) -> int:
-    value = directory.get(tag, default)
-    return int(value[0] if isinstance(value, tuple) else value)
+def _number(directory: Directory, tag: int, default: int) -> int:
+    return int(directory[tag][0]) if tag in directory else default
