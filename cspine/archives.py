@@ -26,6 +26,7 @@ END_SIZE, CENTRAL_SIZE, MAX_COMMENT = 22, 46, 65535
 MEAN_ENTRY = 512  # bytes of a directory's entry, with its name, on average and at most
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}  # LZMA may ask for 4 GiB of dictionary
 ENCRYPTED, UTF8 = 0x41, 0x800
+NO_PICTURE = {Reason.UNSUPPORTED_TYPE, Reason.EMPTY_FILE, Reason.NON_IMAGE_OBJECT}
 # What zipfile raises on a damaged archive or entry; RuntimeError also where a password is asked for
 DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError, OverflowError,
            IndexError)  # fmt: skip
@@ -85,6 +86,14 @@ class _EntryStream(io.RawIOBase):
 def is_zip(file: BinaryIO) -> bool:
     """Say whether a seekable stream is a ZIP archive, by its content."""
     return sniff(file) == "zip"
+
+
+def is_picture_reason(reason: str | None) -> bool:
+    """Say whether an entry that came to this reason code is a picture, be it a broken one; None is a sound picture.
+
+    An archive in which no entry is one is refused as a whole (archive_no_images).
+    """
+    return reason not in NO_PICTURE
 
 
 def entries(file: BinaryIO, settings: Settings) -> Iterator[Entry]:

@@ -21,7 +21,6 @@ from cspine.reasons import Reason
 from cspine.settings import Settings
 
 CHUNK = 2**20
-NO_PICTURES = {Reason.UNSUPPORTED_TYPE.value, Reason.EMPTY_FILE.value, Reason.NON_IMAGE_OBJECT.value}
 
 
 @click.command()
@@ -107,7 +106,7 @@ class Inspection:
             job = _Job(f"{archive.name}!{entry.name}", "", "other", archive=archive, last=number == len(entries) - 1)
             target = scratch / str(self._started)
             try:
-                job.sha256 = _unpack(entry, target)
+                job.sha256 = _unpack(entry, target, self._settings.max_file_bytes)
                 with target.open("rb") as unpacked:
                     job.kind = sniff(unpacked)
                 job.unpacked = target
@@ -138,11 +137,11 @@ class Inspection:
         held.append(record)
         if not job.last:
             return
-        if all(entry["reason"] in NO_PICTURES for entry in held):
+        if any(archives.is_picture_reason(entry["reason"]) for entry in held):
+            yield from held
+        else:
             job.archive.record = described("reject", Reason.ARCHIVE_NO_IMAGES, None)
             yield _named(job.archive)
-        else:
-            yield from held
         held.clear()
 
 
@@ -158,10 +157,12 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _unpack(entry: archives.Entry, target: Path) -> str:
+def _unpack(entry: archives.Entry, target: Path, limit: int) -> str:
     digest = hashlib.sha256()
     with entry.open() as source, target.open("wb") as file:
         while chunk := source.read(CHUNK):
+            if file.tell() + len(chunk) > limit:
+                raise Refused(f"more than {limit} bytes", Reason.TOO_LARGE)
             digest.update(chunk)
             file.write(chunk)
     return digest.hexdigest()

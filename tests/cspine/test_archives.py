@@ -198,3 +198,18 @@ def test_a_zip_is_told_by_its_content() -> None:
     assert archives.is_zip(io.BytesIO(packed({})))
     assert not archives.is_zip(io.BytesIO(PNG))
     assert not archives.is_zip(io.BytesIO(b""))
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_picture"),
+    [
+        (None, True),
+        ("corrupt", True),
+        ("too_large", True),
+        ("unsupported_type", False),
+        ("empty_file", False),
+        ("non_image_object", False),
+    ],
+)
+def test_what_counts_as_a_picture_of_an_archive(reason: str | None, is_picture: bool) -> None:
+    assert archives.is_picture_reason(reason) is is_picture

@@ -160,3 +160,17 @@ def test_plain_lines_and_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == f"{tmp_path / 'film'}: accept  dicom  24x32\n"
     assert main(["inspect", str(tmp_path / "nothing")]) == 2
     assert main(["inspect"]) == 2
+
+
+def test_an_entry_beyond_the_limit_of_a_file_is_refused_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = 4 * len(FILM)
+    monkeypatch.setenv("CSPINE_MAX_FILE_BYTES", str(limit))
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("film", FILM)
+        archive.writestr("larger", FILM.ljust(limit + 1, b"\0"))
+    status, records = run(capsys, path)
+    assert status == 1
+    assert [record["reason"] for record in records] == [None, "too_large"]
