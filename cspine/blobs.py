@@ -44,7 +44,7 @@ class BlobStore:
     def put(self, source: BinaryIO | IO[bytes], limit: int | None = None, suffix: str = "") -> Stored:
         """Copy a stream into a new blob.
 
-        Raises `Refused` (too_large) beyond `limit` bytes, and (unreadable) where the source fails; `ServiceFault` (storage_full, storage_unavailable) where
+        Raises `Refused` (too_large) beyond `limit` bytes, (unreadable) where the source fails; `ServiceFault` (storage_full, storage_unavailable) where
         the store cannot take it. Nothing is left behind in either case.
         """
         key = _new_key(suffix)

@@ -26,7 +26,6 @@ from cspine.states import Disposition
 from cspine.tables import Batch
 
 QUIET = 64  # a study's bell rings when this many other studies have come since its last file, or at the end
-NOT_PICTURES = {Reason.UNSUPPORTED_TYPE.value, Reason.EMPTY_FILE.value, Reason.NON_IMAGE_OBJECT.value}
 
 log = structlog.get_logger(__name__)
 
@@ -165,4 +164,4 @@ def _unread(name: str, reason: Reason) -> Incoming:
 
 def _is_picture(outcome: Header | Refusal) -> bool:
     """Say whether an archive's entry is a picture, be it a broken one."""
-    return isinstance(outcome, Header) or outcome.reason not in NOT_PICTURES
+    return isinstance(outcome, Header) or archives.is_picture_reason(outcome.reason)
