@@ -44,8 +44,8 @@ class BlobStore:
     def put(self, source: BinaryIO | IO[bytes], limit: int | None = None, suffix: str = "") -> Stored:
         """Copy a stream into a new blob.
 
-        Raises `Refused` (too_large) beyond `limit` bytes, (unreadable) where the source fails; `ServiceFault` (storage_full, storage_unavailable) where
-        the store cannot take it. Nothing is left behind in either case.
+        Raises `Refused`, too_large beyond `limit` bytes or unreadable where the source fails, and `ServiceFault`,
+        storage_full or storage_unavailable, where the store cannot take it. Nothing is left behind in any case.
         """
         key = _new_key(suffix)
         digest, size = hashlib.sha256(), 0
