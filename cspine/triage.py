@@ -100,6 +100,11 @@ def share_in_words(share: float, digits: int = 2) -> str:
     return f"{share:.{digits}f}"
 
 
+def files_in_words(count: int) -> str:
+    """Return a number of files for a person."""
+    return "1 file" if count == 1 else f"{count} files"
+
+
 def overdue_since(now: datetime, max_wait_hours: float) -> datetime | None:
     """Return the time of receipt at or before which an unread study is overdue; null where that is turned off."""
     return now - timedelta(hours=max_wait_hours) if max_wait_hours > 0 else None
@@ -143,7 +148,7 @@ def _what_is_missing(facts: StudyFacts, images: Sequence[ImageAnswer]) -> str:
     if unanswered := sum(image.label is None for image in images):
         parts.append(f"no result for {unanswered} of {len(images)} images")
     if facts.rejected_files:
-        parts.append(f"partial, {facts.rejected_files} files could not be read")
+        parts.append(f"partial, {files_in_words(facts.rejected_files)} could not be read")
     parts += [flag.replace("_", " ") for flag in facts.flags if flag in (*STUDY_FAULTS, Reason.PARTIAL)]
     if not images:
         parts.append("no image")

@@ -61,7 +61,7 @@ def of_network(made: Service, path: Path, repeats: int = REPEATS) -> Iterator[tu
     with path.open("rb") as file:
         picture = canonical(decode(file, path.name, made.settings).frames[0])
     batch = np.repeat(preprocessing.to_input(picture, loaded.card.input)[None], BATCH, axis=0)
-    forward = tf.function(lambda x: loaded._logits(loaded._below(x, training=False)))
+    forward = tf.function(lambda x: loaded._logits(loaded._below(x, training=False)[0]))
     tensor = tf.constant(batch)
     plain = milliseconds(lambda: forward(tensor).numpy(), repeats) / BATCH
     full = milliseconds(lambda: loaded.predict(batch), repeats) / BATCH
@@ -79,7 +79,7 @@ def of_sql(made: Service, repeats: int = REPEATS) -> Iterator[tuple[str, float]]
     def admit() -> None:
         stored = Stored(f"bench/{len(received)}", f"{len(received):064x}", 1)
         with made.database.write() as session:
-            receipt = intake.admit(session, batch, "bench.png", stored, Header("png"))
+            (receipt,) = intake.admit(session, batch, [intake.Incoming("bench.png", stored, Header("png"))])
         assert receipt.ring is not None
         received.append(receipt.ring.screening_id)
 

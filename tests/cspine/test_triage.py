@@ -85,7 +85,7 @@ def test_a_foreign_picture_gives_no_label() -> None:
 def test_positive_says_what_is_missing() -> None:
     verdict = judge(facts(image(1, "fracture"), rejected=1))
     assert verdict.bucket is Bucket.POSITIVE
-    assert verdict.reason == "Fracture suspected, model output 0.90; partial, 1 files could not be read"
+    assert verdict.reason == "Fracture suspected, model output 0.90; partial, 1 file could not be read"
     assert "partial" in verdict.flags
 
 

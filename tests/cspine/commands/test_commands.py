@@ -89,7 +89,7 @@ def test_triage_prints_an_object_a_line(shell: Shell, night: Path) -> None:
     rows = shell.lines("triage", "--json")
     assert [row["bucket"] for row in rows] == ["not_analysed"] * 3
     assert {"study", "bucket", "reason", "label", "urgency", "probabilities", "flags", "release"} <= set(rows[0])
-    assert rows[2]["reason"] == "1 files of batch night could not be read"
+    assert rows[2]["reason"] == "1 file of batch night could not be read"
     assert len(shell.lines("triage", "--json", "--limit", "1")) == 1
 
 
