@@ -7,6 +7,7 @@ import importlib
 import sys
 
 import click
+from pydantic import ValidationError
 
 from cspine import logs
 from cspine.errors import CspineError, ServiceFault, ServiceMissing, Usage
@@ -70,6 +71,13 @@ def main(arguments: list[str] | None = None) -> int:
     except click.Abort:
         click.echo("Stopped.", err=True)
         return 130
+    except ValidationError as error:
+        if error.title != "Settings":
+            raise
+        for fault in error.errors():
+            name, words = ".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, ")
+            click.echo(f"cspine: {name}: {words}", err=True)
+        return 2
     except Usage as error:
         click.echo(f"cspine: {error.detail}", err=True)
         return 2

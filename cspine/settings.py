@@ -1,19 +1,23 @@
 """Settings: one frozen model, built once at the entry point and passed in. The only reader of the environment."""
 
+import logging
 import os
+import re
 import secrets
 import stat
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+from zoneinfo import available_timezones
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cspine.errors import Usage
 
-SAMPLE_KEYS = {"change-me", "changeme", "secret", "dev", "secret_key"}
 MIN_KEY_LENGTH = 32
+MIN_KEY_CHARACTERS = 8  # distinct ones: a sample, or a short word repeated, has fewer
+SAMPLE_KEY = re.compile("change.?me|secret|sample|example|your.?key|default|password", re.IGNORECASE)
 
 
 class Settings(BaseSettings):
@@ -75,6 +79,20 @@ class Settings(BaseSettings):
         30.0, validation_alias="CSPINE_STREAM_SECONDS", description="length of an event stream"
     )
 
+    @field_validator("site_timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError("is no time zone of the IANA database, such as Europe/Vienna")
+        return name
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, name: str) -> str:
+        if name.upper() not in logging.getLevelNamesMapping():
+            raise ValueError("is no level: DEBUG, INFO, WARNING, ERROR")
+        return name
+
     @property
     def database(self) -> str:
         """The SQLAlchemy address of the database: the one given, else SQLite in `var`."""
@@ -107,10 +125,15 @@ class Settings(BaseSettings):
         Raises `Usage` in production where it is missing, short or a sample.
         """
         if self.env == "production":
-            if len(self.secret_key) < MIN_KEY_LENGTH or self.secret_key.lower() in SAMPLE_KEYS:
-                raise Usage(f"in production SECRET_KEY must have at least {MIN_KEY_LENGTH} characters of its own")
+            if not _drawn_at_random(self.secret_key):
+                raise Usage(f"in production SECRET_KEY must have {MIN_KEY_LENGTH} or more characters, drawn at random")
             return self.secret_key
         return self.secret_key or _kept_key(self.var / "secret_key")
+
+
+def _drawn_at_random(key: str) -> bool:
+    """Say whether a key may be one of its own: long enough, of several characters, and no word of a sample."""
+    return len(key) >= MIN_KEY_LENGTH and len(set(key)) >= MIN_KEY_CHARACTERS and not SAMPLE_KEY.search(key)
 
 
 def _path_list(first: str, others: str | None) -> str:

@@ -110,7 +110,8 @@ def settings(tmp_path: Path, database_url: str, given_redis: Redis | None) -> Se
     """Give settings whose `var` is the test's own; no broker runs but one that was given."""
     if given_redis is not None:
         given_redis.flushdb()
-    return Settings(var=tmp_path / "var", database_url=database_url, redis_url=GIVEN_REDIS, secret_key="t" * 40)
+    key = "0123456789abcdef" * 4
+    return Settings(var=tmp_path / "var", database_url=database_url, redis_url=GIVEN_REDIS, secret_key=key)
 
 
 @pytest.fixture

@@ -4,7 +4,21 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 from cspine.settings import Settings
-from web import auth, batches, errors, failures, health, live, security, studies, triage, upload, words
+from web import (
+    addresses,
+    auth,
+    batches,
+    bodies,
+    errors,
+    failures,
+    health,
+    live,
+    security,
+    studies,
+    triage,
+    upload,
+    words,
+)
 from web.services import EXTENSION, Services
 
 
@@ -15,8 +29,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.jinja_env.undefined = StrictUndefined
     app.extensions[EXTENSION] = Services.of(settings)
     limiter = security.init(app, settings)
+    addresses.init(app)
     auth.init(app, limiter)
-    security.protect(app)  # after the sign-in check: a stranger's body is never read
+    bodies.init(app)  # after the sign-in check: a stranger's body is read at the door only
+    security.protect(app)
     errors.init(app)
     words.init(app, settings)
     live.init(app, settings)

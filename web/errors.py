@@ -17,6 +17,7 @@ WORDS = {
     403: ("Not allowed", "You may not do this, or it was asked for from another site."),
     404: ("Nothing here", "There is no such page, or it is not for you."),
     405: ("Not like this", "This address takes no request of this kind."),
+    408: ("Too slow", "What was sent did not arrive in time. Try again."),
     413: ("Too much at once", "More bytes or more files were sent than this installation accepts."),
     429: ("Too many attempts", "Wait a minute, then try again."),
     500: ("Something went wrong here", "The error is in the log of the web server. Nothing that was stored is lost."),

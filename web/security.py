@@ -1,7 +1,5 @@
 """What protects every page: cookies, headers, CSRF, the origin of changes, throttling, what proxies may say."""
 
-from urllib.parse import urlsplit
-
 from flask import Flask, Response, abort, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -9,9 +7,9 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from cspine.settings import Settings
+from web.addresses import split
+from web.bodies import FORM_BYTES, SAFE_METHODS
 
-SMALL_BODY = 2**20  # of every form but the upload's
-SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -46,8 +44,8 @@ def init(app: Flask, settings: Settings) -> Limiter:
         SESSION_COOKIE_SECURE=secure,
         PERMANENT_SESSION_LIFETIME=settings.session_hours * 3600,
         SESSION_REFRESH_EACH_REQUEST=False,
-        MAX_CONTENT_LENGTH=SMALL_BODY,
-        MAX_FORM_MEMORY_SIZE=SMALL_BODY,
+        MAX_CONTENT_LENGTH=FORM_BYTES,
+        MAX_FORM_MEMORY_SIZE=FORM_BYTES,
         MAX_FORM_PARTS=100,
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a list stays open all morning
         PROPAGATE_EXCEPTIONS=False,
@@ -79,8 +77,10 @@ def refuse_foreign_changes() -> None:
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         abort(403)
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
-        abort(403)
+    if origin is not None:
+        parts = split(origin)
+        if parts is None or parts.netloc != request.host:
+            abort(403)
 
 
 def add_headers(response: Response) -> Response:

@@ -9,14 +9,17 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from cspine.settings import Settings
 from web import create_app
+from web.bodies import closing_reads
 from web.logs import safe_path
 
 TIMEOUT_SECONDS = 60
 GRACE_SECONDS = 2
 BACKLOG = 256
+HEADER_SECONDS = 10.0
 
 log = structlog.get_logger("web")
 
@@ -42,6 +45,20 @@ class Log(Logger):  # type: ignore[misc]
                  ms=round(request_time.total_seconds() * 1000))  # fmt: skip
 
 
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's threads, which do not wait for ever for the headers of a request."""
+
+    def handle(self, conn: TConn) -> Any:
+        """Read a request and answer it."""
+        with closing_reads(conn.sock, HEADER_SECONDS) as conn.headers_came:
+            return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        """Answer a request whose headers have come."""
+        conn.headers_came()
+        return super().handle_request(req, conn)
+
+
 class Server(BaseApplication):  # type: ignore[misc]
     """The web server of these settings."""
 
@@ -56,7 +73,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         options = {
             "bind": f"{settings.host}:{settings.port}",
             "workers": 1,
-            "worker_class": "gthread",
+            "worker_class": Worker,
             "threads": settings.web_threads,
             "timeout": TIMEOUT_SECONDS,
             "graceful_timeout": GRACE_SECONDS,

@@ -25,6 +25,7 @@ def worker(stage: str, concurrency: int | None) -> int:
     from worker.app import app
 
     settings = Settings()
+    _ = settings.key  # in production nothing begins without one
     queue.broker_url(settings)  # raises in words where there is no broker
     preparing = stage == Stage.PREPARE
     count = concurrency or (settings.prepare_processes or os.cpu_count() or 1 if preparing else 1)
@@ -44,6 +45,7 @@ def sweep(once: bool) -> int:
     from worker.sweep import Sweep
 
     settings = Settings()
+    _ = settings.key
     logs.configure(settings)
     own = Sweep(settings, Database.of(settings), Bell(settings))
     if once:

@@ -32,6 +32,7 @@ BROKER_SECONDS = 20.0
 def up(port: int | None, services: str, descriptor: int | None, wait: bool) -> int:
     """Run everything on this machine: broker, workers, sweep and pages; Ctrl-C or SIGTERM ends all of it."""
     settings = Settings()
+    _ = settings.key  # in production nothing begins without one
     if port:
         settings = settings.model_copy(update={"port": port})
     wanted = set(services.split(","))

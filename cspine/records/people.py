@@ -19,6 +19,7 @@ from cspine.errors import Usage
 from cspine.tables import Token, User
 
 FIRST_ADMIN = "admin"
+NAME_LENGTH = 80  # the column's
 KEEP_TOKENS = timedelta(days=7)  # after they have expired
 
 
@@ -52,7 +53,9 @@ def listing(session: Session) -> Sequence[User]:
 
 
 def add(session: Session, name: str, role: str, password_hash: str | None = None) -> User:
-    """Add a user; raises `Usage` where the name is taken."""
+    """Add a user; raises `Usage` where the name is taken, or cannot be typed into the sign-in form."""
+    if not 0 < len(name) <= NAME_LENGTH or not name.isprintable() or name != name.strip():
+        raise Usage(f"a name has 1 to {NAME_LENGTH} characters that can be typed")
     user = User(name=name, role=Role(role).value, password_hash=password_hash, created_at=now(session))
     try:
         with session.begin_nested():

@@ -7,6 +7,7 @@ normals. A page starts in the segment of its cursor and goes on into the next on
 import base64
 import binascii
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,9 @@ from sqlalchemy.orm import Session
 from cspine.errors import Usage
 from cspine.settings import Settings
 from cspine.tables import Batch, Release, Screening, Study
-from cspine.triage import Bucket, overdue_since, place
+from cspine.triage import Bucket, files_in_words, overdue_since, place
+
+YEARS = range(1970, 3000)  # of a cursor
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ def _rows(session: Session, settings: Settings, now: datetime, found: Sequence[S
     for one in found:
         if isinstance(one, Batch):
             since = one.unreadable_since or one.created_at
-            reason = f"{one.unreadable_files} files of batch {one.name} could not be read"
+            reason = f"{files_in_words(one.unreadable_files)} of batch {one.name} could not be read"
             rows.append(Row(Bucket.NOT_ANALYSED, reason, since, one.id, unreadable_files=one.unreadable_files,
                             batch_name=one.name))  # fmt: skip
             continue
@@ -222,6 +225,11 @@ class _Cursor:
             data = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             stamp, segment, urgency, received_at, one = data
             key = _Key(float(urgency), datetime.fromisoformat(received_at), str(one))
-            return cls(datetime.fromtimestamp(float(stamp), UTC), str(segment), key)
-        except (ValueError, TypeError, binascii.Error, OverflowError, OSError) as error:
+            cursor = cls(datetime.fromtimestamp(float(stamp), UTC), str(segment), key)
+        except (ValueError, TypeError, binascii.Error, OverflowError, OSError, RecursionError) as error:
             raise Usage("not a cursor of this list") from error
+        zoned = key.received_at.utcoffset() is not None
+        years = all(moment.year in YEARS for moment in (cursor.now, key.received_at))
+        if not (zoned and years and math.isfinite(key.urgency) and key.id.isprintable()):
+            raise Usage("not a cursor of this list")
+        return cursor

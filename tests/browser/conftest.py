@@ -56,7 +56,8 @@ def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = Settings(var=var, port=port, secret_key="b" * 40, max_upload_bytes=5_000_000, stream_seconds=1.5)
+    key = "0123456789abcdef" * 4
+    settings = Settings(var=var, port=port, secret_key=key, max_upload_bytes=5_000_000, stream_seconds=1.5)
     with (var / "web.log").open("wb") as log:
         command = [sys.executable, "-m", "cspine", "web"]
         process = subprocess.Popen(command, cwd=ROOT, env=settings.environment(), stdout=log, stderr=log)

@@ -1,10 +1,12 @@
 """Settings: the environment in, one frozen model out."""
 
+import secrets
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from cspine.__main__ import main
 from cspine.errors import Usage
 from cspine.settings import Settings
 
@@ -36,7 +38,9 @@ def test_nobody_changes_them() -> None:
         Settings().port = 1  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("key", ["", "short", "change-me", "secret"])
+@pytest.mark.parametrize(
+    "key", ["", "short", "a" * 40, "change-me" * 4, "0123456" * 6, "SECRET_KEY" + "0123456789abcdef" * 2]
+)
 def test_production_refuses_a_weak_key(key: str) -> None:
     with pytest.raises(Usage, match="SECRET_KEY"):
         _ = Settings(env="production", secret_key=key).key
@@ -47,3 +51,37 @@ def test_a_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
     assert len(first) >= 32
     assert Settings(var=tmp_path / "var", secret_key="").key == first
     assert (tmp_path / "var" / "secret_key").stat().st_mode & 0o777 == 0o600
+
+
+def test_production_takes_a_key_drawn_at_random() -> None:
+    key = secrets.token_hex(32)
+    assert Settings(env="production", secret_key=key).key == key
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("CSPINE_MAX_WAIT_HOURS", "abc"), ("CSPINE_TIMEZONE", "Mars"), ("CSPINE_TIMEZONE", "../etc/passwd"),
+     ("CSPINE_ENV", "prod"), ("CSPINE_SCREEN_BATCH", "0"), ("CSPINE_LOG_LEVEL", "loud")],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["triage", "up", "sweep", "web"])
+def test_a_bad_value_ends_with_2_and_the_name_of_its_variable(
+    command: str, name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("CSPINE_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv(name, value)
+    assert main([command]) == 2
+    assert capsys.readouterr().err.startswith(f"cspine: {name}: ")
+    assert not (tmp_path / "var").exists()
+
+
+@pytest.mark.parametrize("command", [["up"], ["web"], ["sweep"], ["worker", "--stage", "prepare"]])
+def test_no_service_starts_in_production_without_a_key(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    environment = Settings(var=tmp_path / "var", env="production", secret_key="").environment()
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(command) == 2
+    assert "SECRET_KEY" in capsys.readouterr().err
+    assert not (tmp_path / "var").exists(), "nothing was begun"

@@ -1,8 +1,16 @@
 """A browser of the Flask test client: signed in, with a CSRF token, on a database of the test's own."""
 
 import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +26,7 @@ from cspine.settings import Settings
 from web import create_app
 from web.auth import passwords
 
+ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery"
 AddUser = Callable[[str, str], int]
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
@@ -97,3 +106,30 @@ def reader(app: Flask, database: Database, add_user: AddUser) -> Browser:
 @pytest.fixture
 def admin(app: Flask, database: Database, add_user: AddUser) -> Browser:
     return signed_in(app, database, add_user("ada", Role.ADMIN))
+
+
+@pytest.fixture
+def environment(settings: Settings) -> dict[str, str]:
+    return settings.environment()
+
+
+@pytest.fixture
+def server(environment: dict[str, str], tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
+    """Start `cspine web` as it stands on the command line, on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path / "web.log"
+    command = [sys.executable, "-m", "cspine", "web", "--port", str(port)]
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment | {"CSPINE_WEB_THREADS": "4"}, stderr=file, stdout=file
+        )
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(200):
+        with suppress(urllib.error.URLError), urllib.request.urlopen(f"{address}/healthz"):
+            break
+        time.sleep(0.1)
+    yield address, process, log
+    process.kill()
+    process.wait()

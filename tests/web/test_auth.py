@@ -119,7 +119,7 @@ def test_login_is_throttled_after_failures_only(stranger: Browser, add_user: Add
 @pytest.mark.parametrize(
     "target",
     ["//evil.example", "/\\evil.example", "\\\\evil.example", "https:evil.example", "https://evil.example",
-     "javascript:alert(1)", "/\tx", "///evil.example", "evil", "http:///evil.example", " /x"],
+     "javascript:alert(1)", "/\tx", "///evil.example", "evil", "http:///evil.example", " /x", "//[", "http://["],
 )  # fmt: skip
 def test_next_leads_to_our_own_pages_only(target: str, stranger: Browser, add_user: AddUser) -> None:
     add_user("rita", Role.READER)

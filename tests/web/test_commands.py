@@ -2,14 +2,9 @@
 
 import json
 import signal
-import socket
 import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,18 +15,12 @@ from cspine.__main__ import cli
 from cspine.database import Database
 from cspine.errors import Usage
 from cspine.records import people
-from cspine.settings import Settings
 from tests.web.conftest import PASSWORD
 from web.auth import passwords
 
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture
-def environment(settings: Settings) -> dict[str, str]:
-    return settings.environment()
 
 
 def run(environment: dict[str, str], *arguments: str, stdin: str = "") -> Result:
@@ -51,6 +40,14 @@ def test_users_are_added_with_a_password_from_stdin(environment: dict[str, str],
     assert isinstance(again.exception, Usage)
     listed = run(environment, "users", "list").stdout
     assert listed == "rita  reader  active  never signed in\n"
+
+
+@pytest.mark.parametrize("name", ["x" * 81, "", " ", "a\nb", "a\u202eb", " a", "a\udcff"])
+def test_a_name_that_nobody_can_type_is_refused(environment: dict[str, str], database: Database, name: str) -> None:
+    result = run(environment, "users", "add", name, "--role", "reader", stdin=f"{PASSWORD}\n")
+    assert isinstance(result.exception, Usage)
+    with database.read() as session:
+        assert people.listing(session) == []
 
 
 def test_a_short_password_is_refused(environment: dict[str, str], database: Database) -> None:
@@ -86,26 +83,6 @@ def test_the_first_admins_address_is_printed_until_there_is_one(environment: dic
     result = run(environment, "users", "first-admin")
     assert result.return_value == 1
     assert "http" not in result.stdout
-
-
-@pytest.fixture
-def server(environment: dict[str, str], tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
-    """Start `cspine web` as it stands on the command line, on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path / "web.log"
-    command = [sys.executable, "-m", "cspine", "web", "--port", str(port)]
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=file, stdout=file)
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(200):
-        with suppress(urllib.error.URLError), urllib.request.urlopen(f"{address}/healthz"):
-            break
-        time.sleep(0.1)
-    yield address, process, log
-    process.kill()
-    process.wait()
 
 
 def test_the_server_answers_logs_no_secret_and_ends_when_told(

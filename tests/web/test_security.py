@@ -107,6 +107,7 @@ def test_the_token_of_another_session_is_refused(reader: Browser, admin: Browser
     [
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),
         ({"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}, 303),
@@ -199,3 +200,36 @@ def test_forwarded_headers_count_from_as_many_proxies_as_are_trusted(settings: S
 
 def test_every_thread_has_a_connection_to_the_database(app: Flask, settings: Settings) -> None:
     assert app.extensions["cspine"].database.engine.pool.size() == settings.web_threads
+
+
+HUGE = "1" + "0" * 22
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/studies/%00", "/studies/%00/state", "/batches/%00", "/batches?before=%00", "/?after=%00", "/signin/%00",
+     "/login?next=%00", "/static/%00", "/studies/x?image=%00"],
+)  # fmt: skip
+def test_an_address_with_nul_in_it_is_refused(reader: Browser, path: str) -> None:
+    assert reader.get(path).status_code == 400
+
+
+def test_a_change_with_nul_in_it_is_refused(reader: Browser, study_id: str) -> None:
+    assert reader.post("/failures/%00/retry").status_code == 400
+    assert reader.post(f"/studies/{study_id}/read", {"back": "\0"}).status_code == 400
+    assert reader.post("/login", {"name": "a\0b", "password": "x"}, form="/account").status_code == 400
+
+
+def test_numbers_that_no_row_has_are_sane(reader: Browser, study_id: str, database: Database) -> None:
+    with database.read() as session:
+        batch_id = session.scalars(select(Study.batch_id)).one()
+    for path in ("preview", "thumbnail", "saliency"):
+        assert reader.get(f"/studies/{study_id}/images/{HUGE}/{path}").status_code == 404
+    assert reader.get(f"/studies/{study_id}?image={HUGE}").status_code == 200
+    for after in (HUGE, f"-{HUGE}", "-1", "9" * 5000):
+        assert reader.get(f"/batches/{batch_id}?after={after}").status_code == 200
+
+
+def test_a_way_back_that_is_no_address_leads_to_the_list(reader: Browser, study_id: str) -> None:
+    answer = reader.post(f"/studies/{study_id}/read", {"back": "//["})
+    assert (answer.status_code, answer.location) == (303, "/")

@@ -128,6 +128,13 @@ def test_files_and_an_archive_lead_to_the_batch(reader: Browser, database: Datab
     assert "4 files received: 2 accepted, 1 received before, 1 could not be read." in reader.get(answer.location).text
 
 
+def test_the_name_of_a_batch_is_cleaned_and_cut_to_its_column(reader: Browser, database: Database) -> None:
+    send(reader, (picture(), "a.png"), fields=form(reader) | {"batch": "Night\0\u202e" + "x" * 300})
+    with database.read() as session:
+        name = session.scalars(select(Batch.name)).one()
+    assert (name.isprintable(), name[:7], len(name)) == (True, "Night��", 200)
+
+
 def test_one_file_that_cannot_be_read_leads_to_the_ledger_with_its_reason(reader: Browser) -> None:
     answer = send(reader, (b"<html>", "x.dcm"))
     text = reader.get(answer.location).text

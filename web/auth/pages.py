@@ -1,17 +1,14 @@
 """Signing in by password or by a one-time address, signing out, and setting one's password."""
 
-from urllib.parse import urlsplit
-
 from flask import abort, flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from cspine.records import people as records
 from cspine.records.audit import audit
 from cspine.records.people import Purpose
+from web.addresses import split
 from web.auth import passwords, people
 from web.services import services
-
-NAME_LENGTH = 80
 
 
 def login() -> Response:
@@ -85,12 +82,12 @@ def failed(response: Response) -> bool:
 
 def typed_name() -> str:
     """Return the user name that was typed."""
-    return request.form.get("name", "").strip()[:NAME_LENGTH]
+    return request.form.get("name", "").strip()[: records.NAME_LENGTH]
 
 
 def local_target(target: str) -> str:
     """Return an address of ours to go to after signing in; anything that leads elsewhere leads to the list."""
-    parts = urlsplit(target) if target.isprintable() and "\\" not in target else None
+    parts = split(target) if target.isprintable() and "\\" not in target else None
     if parts is None or parts.scheme or parts.netloc or not target.startswith("/") or target.startswith("//"):
         return url_for("triage.listing")
     return target

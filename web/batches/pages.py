@@ -9,6 +9,7 @@ from cspine.ledger import BUCKETS, Ledger
 from cspine.records import batches
 from cspine.tables import Batch
 from web import live
+from web.addresses import row_number
 from web.services import services
 
 blueprint = Blueprint("batches", __name__, url_prefix="/batches")
@@ -45,7 +46,7 @@ def listing_ledgers() -> Response:
 def batch(batch_id: str) -> str:
     """Show one batch: its ledger and its files."""
     row = _batch(batch_id)
-    after = request.args.get("after", 0, type=int)
+    after = request.args.get("after", 0, type=row_number)
     with services().database.read() as session:
         counted = batches.ledger(session, row)
         found = list(batches.files(session, row, after, FILES + 1))

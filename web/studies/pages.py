@@ -42,7 +42,7 @@ def state(study_id: str) -> Response:
     )
 
 
-@blueprint.get("/images/<int:image_id>/preview")
+@blueprint.get("/images/<row:image_id>/preview")
 def preview(study_id: str, image_id: int) -> Response:
     """Give the picture, at most 1024 pixels long."""
     with services().database.read() as session:
@@ -50,7 +50,7 @@ def preview(study_id: str, image_id: int) -> Response:
     return _jpeg(image.preview_key if image else None)
 
 
-@blueprint.get("/images/<int:image_id>/thumbnail")
+@blueprint.get("/images/<row:image_id>/thumbnail")
 def image_thumbnail(study_id: str, image_id: int) -> Response:
     """Give the small picture of one image."""
     with services().database.read() as session:
@@ -66,7 +66,7 @@ def thumbnail(study_id: str) -> Response:
     return _jpeg(found.thumbnail_key if found else None)
 
 
-@blueprint.get("/images/<int:image_id>/saliency")
+@blueprint.get("/images/<row:image_id>/saliency")
 def saliency(study_id: str, image_id: int) -> Response:
     """Give the raw saliency grid of the image's result, with the place of the picture in the network's square."""
     with services().database.read() as session:

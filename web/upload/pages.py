@@ -28,19 +28,22 @@ from wtforms import ValidationError
 from cspine.errors import CspineError
 from cspine.reasons import Reason
 from cspine.records import submissions
+from cspine.records.intake import clean
 from cspine.settings import Settings
 from cspine.states import Lane
 from cspine.tables import Submission
 from web.auth import person
+from web.bodies import drain
 from web.errors import wants_json
 from web.services import services
-from web.upload.parts import Parts, drain
+from web.upload.parts import Parts
 from web.upload.receive import receive
 
 blueprint = Blueprint("upload", __name__)
 
 EXTENSION = "cspine_uploads"
 DRAIN_BYTES, DRAIN_SECONDS = 256 * 2**20, 20.0
+FULL_SECONDS = 3.0  # of draining where every slot is taken: it holds a thread of the others
 NONCE_LENGTHS = range(16, 65)
 NAME_LENGTH = 200
 
@@ -62,12 +65,12 @@ def send() -> Response:
     """Take the files; a form that is sent twice is one job."""
     slots: BoundedSemaphore = current_app.extensions[EXTENSION]
     if not slots.acquire(blocking=False):
+        drain(request.environ["wsgi.input"], DRAIN_BYTES, FULL_SECONDS)
         abort(503)
     try:
         return _take()
     except (HTTPException, CspineError):
-        with contextlib.suppress(OSError):
-            drain(request.environ["wsgi.input"], DRAIN_BYTES, DRAIN_SECONDS)
+        drain(request.environ["wsgi.input"], DRAIN_BYTES, DRAIN_SECONDS)
         raise
     finally:
         slots.release()
@@ -87,7 +90,7 @@ def _take() -> Response:
     if first is None:
         return _nothing()
     with own.database.write() as session:
-        name = fields.get("batch", "").strip()[:NAME_LENGTH] or _default_name(own.settings)
+        name = _batch_name(fields.get("batch", "").strip()) or _default_name(own.settings)
         batch = submissions.begin(session, nonce, person().id, person().name, name, lane)
     if isinstance(batch, Submission):
         with contextlib.suppress(HTTPException):
@@ -121,6 +124,10 @@ def _nothing() -> Response:
 def _form(fault: str | None = None) -> str:
     return render_template("upload/form.html", fault=fault, nonce=secrets.token_urlsafe(16), lanes=list(Lane),
                            settings=services().settings)  # fmt: skip
+
+
+def _batch_name(typed: str) -> str:
+    return clean(typed)[:NAME_LENGTH] if typed else ""
 
 
 def _default_name(settings: Settings) -> str:

@@ -5,14 +5,14 @@ is sent, and a form that is not ours is refused by its fields before any file is
 """
 
 import io
-import time
 from collections.abc import Iterator
 from typing import IO, BinaryIO
 
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
-CHUNK = 128 * 2**10
+from web.bodies import CHUNK
+
 MEMORY = 4 * CHUNK  # of the decoder; a field or a header beyond it is refused
 MAX_FIELDS = 20
 
@@ -106,13 +106,3 @@ class Parts:
         except ValueError as error:  # not multipart, or it ends too early
             raise BadRequest from error
         return event
-
-
-def drain(body: IO[bytes], most: int, seconds: float) -> None:
-    """Read away what is still coming, within limits: a browser shows no answer to a body that nobody reads."""
-    end = time.monotonic() + seconds
-    while most > 0 and time.monotonic() < end:
-        piece = body.read(min(CHUNK, most))
-        if not piece:
-            return
-        most -= len(piece)

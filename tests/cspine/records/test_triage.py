@@ -1,5 +1,6 @@
 """The pages of the triage list: order, keys, counts, overdue, the row of unreadable files."""
 
+import base64
 from datetime import timedelta
 
 import pytest
@@ -51,6 +52,31 @@ def read(
 
 ORDER = ["worst", "fracture", "tie early", "tie late", "failed early", "2 files of batch night could not be read",
          "failed late", "normal high", "normal low"]  # fmt: skip
+
+
+def cursor(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{}", "1", "[" * 100_000, '[1, "normal"]',
+        '[1e300, "normal", 0.1, "2026-03-01T02:00:00+00:00", "x"]',
+        '[-6e10, "normal", 0.1, "2026-03-01T02:00:00+00:00", "x"]',
+        '[2e11, "normal", 0.1, "2026-03-01T02:00:00+00:00", "x"]',
+        '[NaN, "normal", 0.1, "2026-03-01T02:00:00+00:00", "x"]',
+        '[1772330400, "normal", NaN, "2026-03-01T02:00:00+00:00", "x"]',
+        '[1772330400, "normal", 0.1, "2026-03-01T02:00:00", "x"]',
+        '[1772330400, "normal", 0.1, "0001-01-01T00:00:00+23:59", "x"]',
+        '[1772330400, "normal", 0.1, "9999-12-31T23:59:59-23:59", "x"]',
+        '[1772330400, "normal", 0.1, 7, "x"]',
+        '[1772330400, "normal", 0.1, "2026-03-01T02:00:00+00:00", "\\u0000"]',
+    ],
+)  # fmt: skip
+def test_what_is_no_cursor_of_ours_is_refused(database: Database, settings: Settings, text: str) -> None:
+    with pytest.raises(Usage), database.read() as session:
+        triage.page(session, settings, MORNING, after=cursor(text) or "=")
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 50])
