@@ -23,6 +23,8 @@ class OneLine(logging.Handler):
         """Write one record."""
         first = SECRETS.sub(r"\1...", record.getMessage().partition("\n")[0][:500])
         kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        if kind and record.name == "celery.app.trace":  # its first line quotes the exception
+            first = "a task ended with an error"
         structlog.get_logger(record.name).log(record.levelno, first, **({"kind": kind} if kind else {}))
 
 

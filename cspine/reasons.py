@@ -73,7 +73,10 @@ class Reason(StrEnum):
     )
 
     # Why a study has no answer
-    NO_USABLE_IMAGE = "no_usable_image", "None of the study's files could be read; see the reason of each file."
+    NO_USABLE_IMAGE = (
+        "no_usable_image",
+        "None of the study's files gave a picture of its own; see the reason of each file.",
+    )
     WORKER_CRASH = "worker_crash", "The process that analysed this study was killed; it is tried again."
     LEASE_EXPIRED = "lease_expired", "The worker stopped answering while it had this study; it is tried again."
     TIMED_OUT = "timed_out", "The analysis took longer than its limit and was stopped."

@@ -19,8 +19,8 @@ def store(blobs: BlobStore, folder: Path) -> str:
     identity = releases.identity(folder)
     for path in sorted(folder.iterdir()):
         key = _key(identity, path.name)
-        if path.is_file() and not blobs.exists(key):
-            blobs.put_bytes(path.read_bytes(), key=key)
+        if path.is_file():
+            blobs.put_bytes(path.read_bytes(), key=key)  # also over what is there: that may be damaged
     return identity
 
 
@@ -36,10 +36,10 @@ def fetch(blobs: BlobStore, identity: str, cache: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
             made = Path(scratch) / identity
             made.mkdir()
-            sums = blobs.get(_key(identity, releases.SUMS))
+            sums = _get(blobs, identity, releases.SUMS)
             (made / releases.SUMS).write_bytes(sums)
-            for name in releases.parse(sums.decode()):
-                (made / name).write_bytes(blobs.get(_key(identity, name)))
+            for name in _names(sums):
+                (made / name).write_bytes(_get(blobs, identity, name))
             try:
                 made.rename(folder)
             except OSError:  # another process has fetched it at the same moment
@@ -59,6 +59,20 @@ def _insist(folder: Path, identity: str | None = None) -> None:
         faults = [f"{releases.SUMS}: not that of release {identity[:12]}"]
     if faults:
         raise Permanent("; ".join(faults), Reason.BROKEN_RELEASE)
+
+
+def _names(sums: bytes) -> list[str]:
+    try:
+        return list(releases.parse(sums.decode()))
+    except ValueError as error:
+        raise Permanent(f"{releases.SUMS} in the blob store cannot be read", Reason.BROKEN_RELEASE) from error
+
+
+def _get(blobs: BlobStore, identity: str, name: str) -> bytes:
+    try:
+        return blobs.get(_key(identity, name))
+    except Permanent as error:
+        raise Permanent(f"{name} is missing in the blob store", Reason.BROKEN_RELEASE) from error
 
 
 def _key(identity: str, name: str) -> str:

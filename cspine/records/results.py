@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from cspine import __version__
 from cspine.database import now
 from cspine.records.claims import Held, Member
-from cspine.tables import Attempt, Image, Result, Screening
+from cspine.tables import Attempt, Image, Release, Result, Screening
 
 
 def add(session: Session, held: Held, kept: Iterable[Member], answers: Mapping[int, list[dict[str, Any]]]) -> None:
@@ -40,3 +40,17 @@ def flags_of_files(session: Session, file_ids: Sequence[int]) -> dict[int, list[
     for file_id, found in latest.values():
         flags[file_id] = list(dict.fromkeys([*flags.get(file_id, []), *found]))
     return flags
+
+
+def releases_shown(session: Session, study_ids: Sequence[str]) -> dict[str, Release]:
+    """Return the release of each study's latest result that is no replay's: a study back in work still shows it."""
+    query = (
+        select(Image.study_id, Release)
+        .join(Result, Result.image_id == Image.id)
+        .join(Release, Release.id == Result.release_id)
+        .join(Attempt, Attempt.id == Result.attempt_id)
+        .join(Screening, Screening.id == Attempt.screening_id)
+        .where(Image.study_id.in_(study_ids), Screening.shadow.is_(False))
+        .order_by(Result.id)
+    )
+    return dict(session.execute(query).all())

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from cspine import triage
 from cspine.database import now
+from cspine.records import results
 from cspine.states import Disposition, State
 from cspine.tables import (
     Attempt,
@@ -114,11 +115,12 @@ def detail(session: Session, study_id: str) -> Detail | None:
     attempts = session.scalars(
         select(Attempt).where(Attempt.screening_id == (screening.id if screening else None)).order_by(Attempt.id)
     ).all()
+    own = session.get(Release, screening.release_id) if screening and screening.release_id else None
     return Detail(
         study=study,
         batch=session.get_one(Batch, study.batch_id),
         screening=screening,
-        release=session.get(Release, screening.release_id) if screening and screening.release_id else None,
+        release=own or results.releases_shown(session, [study_id]).get(study_id),
         images=images,
         files=files,
         attempts=attempts,

@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from cspine.errors import Usage
+from cspine.records import results
 from cspine.settings import Settings
 from cspine.tables import Batch, Release, Screening, Study
 from cspine.triage import Bucket, files_in_words, overdue_since, place
@@ -172,6 +173,8 @@ def _rows(session: Session, settings: Settings, now: datetime, found: Sequence[S
         .where(Screening.study_id.in_(ids), Screening.shadow.is_(False))
     )
     work = {screening.study_id: (screening.state, release) for screening, release in session.execute(query)}
+    in_work = [study_id for study_id, (_, release) in work.items() if release is None]
+    shown = results.releases_shown(session, in_work) if in_work else {}
     zone = ZoneInfo(settings.site_timezone)
     rows = []
     for one in found:
@@ -183,7 +186,7 @@ def _rows(session: Session, settings: Settings, now: datetime, found: Sequence[S
             continue
         bucket, reason = place(one.bucket, one.reason, one.received_at, now, settings.max_wait_hours, zone, one.read_at)
         state, release = work.get(one.id, (None, None))
-        rows.append(Row(bucket, reason, one.received_at, one.batch_id, one, state, release))
+        rows.append(Row(bucket, reason, one.received_at, one.batch_id, one, state, release or shown.get(one.id)))
     return rows
 
 

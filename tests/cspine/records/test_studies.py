@@ -3,7 +3,8 @@
 import pytest
 
 from cspine.database import Database
-from cspine.records import screenings, studies
+from cspine.records import screenings, studies, triage
+from cspine.settings import Settings
 from cspine.states import Disposition, State
 from cspine.tables import Review, Study, User
 from tests.cspine.records import makers
@@ -95,3 +96,19 @@ def test_a_study_that_turns_positive_after_it_was_read_is_on_the_list_again(data
         studies.refresh(session, study.id)
         session.refresh(study)
         assert study.read_at is not None  # no news: it stays read
+
+
+def test_a_study_back_in_work_still_shows_the_release_of_its_answer(database: Database, settings: Settings) -> None:
+    with database.write() as session:
+        own, model = makers.batch(session), makers.release(session)
+        study = makers.study(session, own, State.RECEIVED)
+        screening = screenings.shown(session, study.id)
+        assert screening
+        picture = makers.image(session, study, makers.file(session, own, study))
+        makers.result(session, picture, makers.attempt(session, screening), model, "fracture", 0.9)
+        studies.refresh(session, study.id)
+        detail = studies.detail(session, study.id)
+        assert detail
+        assert detail.release is model
+        (row,) = triage.page(session, settings, makers.NIGHT).rows
+        assert row.as_dict()["demo"] is True
