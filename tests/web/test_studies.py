@@ -4,12 +4,13 @@ import io
 
 import pytest
 from PIL import Image as Picture
+from sqlalchemy import update
 
 from cspine.blobs import BlobStore
 from cspine.database import Database
 from cspine.records import screenings, studies
 from cspine.states import Outcome, State
-from cspine.tables import Study
+from cspine.tables import Result, Study
 from tests.cspine.records import makers
 from tests.web.conftest import Browser
 
@@ -192,3 +193,14 @@ def test_the_state_changes_its_version_when_the_answer_comes(reader: Browser, da
 def test_an_image_number_that_is_none_shows_the_study(reader: Browser, done: dict[str, str]) -> None:
     for query in ("image=999999", "image=x", "image=-1"):
         assert reader.get(f"/studies/{done['study']}?{query}").status_code == 200
+
+
+def test_the_shares_of_a_foreign_picture_are_not_to_be_relied_on(
+    reader: Browser, done: dict[str, int | str], database: Database
+) -> None:
+    words = "Not to be relied on"
+    assert words not in reader.get(f"/studies/{done['study']}").text
+    with database.write() as session:
+        session.execute(update(Result).values(flags=["out_of_distribution"]))
+        studies.refresh(session, str(done["study"]))
+    assert words in reader.get(f"/studies/{done['study']}").text

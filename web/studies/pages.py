@@ -8,7 +8,7 @@ from cspine.records import files, screenings, studies
 from cspine.states import State
 from web import words
 from web.services import services
-from web.studies.view import View, flags_of, version
+from web.studies.view import View, disqualified, flags_of, version
 
 blueprint = Blueprint("studies", __name__, url_prefix="/studies/<study_id>")
 
@@ -25,7 +25,7 @@ def study(study_id: str) -> str:
         abort(404)
     view = View(detail, own.settings, moment, names.get(study_id, ""), request.args.get("image", type=int))
     return render_template("studies/study.html", view=view, detail=detail, study=detail.study, now=moment,
-                           flags_of=flags_of)  # fmt: skip
+                           flags_of=flags_of, disqualified=disqualified)  # fmt: skip
 
 
 @blueprint.get("/state")
