@@ -59,7 +59,8 @@ def take(page: Page, installation: Service, target: Path, more: Path) -> None:
     page.locator("input[name=password]").fill("a password of the demonstration")
     page.locator("input[name=again]").fill("a password of the demonstration")
     page.get_by_role("main").get_by_role("button").click()
-    page.goto("/")
+    page.goto("/", wait_until="networkidle")
+    page.wait_for_timeout(1500)  # for the thumbnails to be painted
     page.screenshot(path=target / "list.png")
     with installation.database.read() as session:
         query = select(Study.id).where(Study.bucket == "positive", Study.image_count > 1).order_by(Study.urgency.desc())
