@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cspine.decoding.attributes import Attributes
+from cspine.decoding.segmented import expand
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,18 @@ def read_lut(
     """Read a table, or None where descriptor and data do not make one; `signed` tells how its first input is meant."""
     numbers = attributes.numbers(descriptor)
     raw = attributes.raw(data)
-    if len(numbers) != 3 or not raw:
+    segmented = b"" if raw else attributes.raw(f"Segmented{data}")
+    if len(numbers) != 3 or not (raw or segmented):
         return None
     count, first, bits = (int(number) for number in numbers)
     count = (count & 0xFFFF) or 65536
     first = _signed16(first) if signed else first
     if not 8 <= bits <= 16:
         return None
+    if segmented:
+        segments = np.frombuffer(segmented, np.uint8) if bits == 8 else attributes.words(f"Segmented{data}")
+        written = expand(segments, count)
+        return None if written is None else Lut(written, first, bits)
     if bits == 8 and len(raw) in {count, count + count % 2}:  # two entries a word
         entries = np.frombuffer(raw[:count], np.uint8).astype(np.uint16)
     else:

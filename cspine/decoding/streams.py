@@ -6,6 +6,7 @@ lines given only behind the scan (DNL), tile-parts in any order, bytes after the
 """
 
 import itertools
+import re
 import struct
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a segment
 J2K_START, J2K_TILE, J2K_END = b"\xff\x4f\xff\x51", b"\xff\x90", b"\xff\xd9"
 MAX_TILES = 65535
 RLE_HEADER = 64
+_FILL = re.compile(rb"\xff+")
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,13 @@ def read_jpeg(data: bytes) -> JpegHeader:
 
 
 def _next_marker(data: bytes, at: int) -> tuple[int, int]:
-    start = at
-    while at < len(data) and data[at] == 0xFF:
-        at += 1
-    if at >= len(data):
+    filled = _FILL.match(data, at)
+    end = filled.end() if filled else at
+    if end >= len(data):
         raise Refused("JPEG stream ends in its header", Reason.TRUNCATED)
-    if at == start or data[at] == 0:
+    if end == at or data[end] == 0:
         raise Refused("no marker where JPEG must have one", Reason.CORRUPT)
-    return data[at], at + 1
+    return data[end], end + 1
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cspine.decoding.colour import band_luma, luma
+from cspine.decoding.segmented import expand
 from cspine.errors import Refused
 from cspine.reasons import Reason
 from cspine.settings import Settings
@@ -59,6 +60,45 @@ def test_a_palette(bits: int, settings: Settings) -> None:
     attributes = palette(200, 30, bits, data)
     wanted = shades[np.clip(indices.astype(int) - 30, 0, 199)]
     assert np.array_equal(picture(dicom(indices, bits=8, photometric="PALETTE COLOR", **attributes), settings), wanted)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_segmented_palette(bits: int, settings: Settings) -> None:
+    """PS3.3 C.7.9.2: discrete values, a line from the last of them, and both once more by their place."""
+    scale = 1 if bits == 8 else 257
+    again = [2, 2, 0, 0, 0, 0] if bits == 8 else [2, 2, 0, 0]
+    cells = np.array([0, 3, 0, 10 * scale, 20 * scale, 1, 8, 100 * scale, *again], f"<u{bits // 8}")
+    shades = np.array([0, 10, 20, *range(30, 101, 10)] * 2)
+    attributes = palette(22, 0, bits, b"")
+    for name in ("Red", "Green", "Blue"):
+        del attributes[f"{name}PaletteColorLookupTableData"]
+        attributes[f"Segmented{name}PaletteColorLookupTableData"] = cells.tobytes()
+    indices = np.arange(24 * 32).reshape(24, 32).astype(np.uint8) % 30
+    seen = picture(dicom(indices, bits=8, photometric="PALETTE COLOR", **attributes), settings)
+    assert np.array_equal(seen, shades[np.clip(indices, 0, 21)])
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        [1, 4, 9],  # a line from nowhere
+        [0, 9, 1],  # fewer values than it says
+        [2, 1, 0, 0],  # a repetition of itself
+        [0, 1, 5, 2, 1, 900, 0],  # of what lies beyond the end
+        [0, 1, 5, 2, 1, 6, 0],  # of a repetition
+        [0, 1, 5, 1, 0, 7],  # a line of no length
+        [7, 1, 5],
+        [0],
+    ],
+)
+def test_segments_that_make_no_table(segments: list[int]) -> None:
+    assert expand(np.array(segments, np.uint16), 200) is None
+
+
+def test_a_segmented_table_is_never_longer_than_its_descriptor_says() -> None:
+    table = expand(np.array([0, 1, 5, 1, 65535, 7, 2, 65535, 6, 0], np.uint16), 300)
+    assert table is not None
+    assert len(table) == 300
 
 
 def test_a_missing_palette_is_refused(settings: Settings) -> None:
