@@ -2,6 +2,8 @@
 
 import re
 
+from cspine.decoding.attributes import Attributes
+
 # Modalities that never are a radiograph or a slice of the neck
 OTHER_MODALITIES = {"MG", "IO", "PX", "US", "IVUS", "ES", "OP", "OPT", "SM", "GM", "BMD", "ECG"}
 
@@ -20,10 +22,31 @@ OTHER_PARTS = frozenset(_TERMS.split())
 _SIDE = re.compile(r"^(?:LEFT|RIGHT|BILATERAL|BOTH|LT|RT)(?=.)")
 _VIEW = re.compile(r"(?:AP|PA|LAT|LATERAL|OBL|OBLIQUE|VIEW|2V|3V)+$")
 
+# What is written freely is believed only where no attribute names the part, and only in plain cases
+DESCRIPTIONS = ("StudyDescription", "SeriesDescription", "ProtocolName")
+_OTHER_WORDS = re.compile(
+    r"\b(?:CHEST|THORAX|HANDS?|WRISTS?|FOREARM|ELBOW|HUMERUS|SHOULDERS?|CLAVICLE|FOOT|FEET|ANKLES?|KNEES?|TIBIA|FEMUR"
+    r"|HIPS?|PELVIS|ABDOMEN|SKULL|MAMMO\w*|BREASTS?|FINGERS?|TOES?|PATELLA|CALCANEUS|LUMBAR)\b"
+)
+_NECK_WORDS = re.compile(r"CERV|NECK|SPINE|\bHWS\b|HALS|ATLAS|DENS\b|ODONTOID|RACHIS|COLUMN|WHOLE|TRAUMA")
 
-def says_elsewhere(modality: str, body_part: str) -> bool:
-    """Say whether (0008,0060) *Modality* or the body part excludes a cervical spine; unknown or absent says nothing."""
-    if modality.upper() in OTHER_MODALITIES:
+
+def says_elsewhere(attributes: Attributes) -> bool:
+    """Say whether the header excludes a cervical spine; an unknown or absent part says nothing.
+
+    Looked at are (0008,0060) *Modality*, (0018,0015) *Body Part Examined* and (0008,2218) *Anatomic Region Sequence*;
+    where neither of the last two has a value, the words of `DESCRIPTIONS`.
+    """
+    if attributes.code("Modality").upper() in OTHER_MODALITIES:
         return True
-    part = _SIDE.sub("", re.sub(r"[^A-Z0-9]", "", body_part.upper()))
+    regions = (item.code("CodeMeaning") for item in attributes.items("AnatomicRegionSequence"))
+    parts = [part for part in (attributes.code("BodyPartExamined"), *regions) if part]
+    if parts:
+        return all(map(_is_other, parts))
+    words = " ".join(map(attributes.code, DESCRIPTIONS)).upper().replace("_", " ")
+    return bool(_OTHER_WORDS.search(words)) and not _NECK_WORDS.search(words)
+
+
+def _is_other(part: str) -> bool:
+    part = _SIDE.sub("", re.sub(r"[^A-Z0-9]", "", part.upper()))
     return part in OTHER_PARTS or _VIEW.sub("", part) in OTHER_PARTS

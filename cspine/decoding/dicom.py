@@ -146,7 +146,7 @@ def _header(attributes: Attributes, program: bool) -> Header:
     )
     study, series, sop = (reader.uid(key) for key in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
     flags = {*reader.flags, *([Reason.EXECUTABLE_PREAMBLE] if program else [])}
-    if body_part.says_elsewhere(meta.modality or "", meta.body_part or ""):
+    if body_part.says_elsewhere(attributes):
         flags.add(Reason.WRONG_BODY_PART)
     return Header("dicom", study, series, sop, meta, tuple(sorted(flag.value for flag in flags)))
 

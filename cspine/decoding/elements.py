@@ -28,6 +28,7 @@ SEQUENCES = frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] 
 _KEYWORDS = """
 SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID StudyDate StudyTime AccessionNumber Modality Manufacturer
 StudyDescription StationName PatientName PatientID PatientBirthDate PatientSex BodyPartExamined ViewPosition
+SeriesDescription ProtocolName AnatomicRegionSequence CodeMeaning
 StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber
 SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns PixelSpacing PixelAspectRatio
 BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit

@@ -28,7 +28,9 @@ def expand(segments: Words, count: int) -> NDArray[np.uint16] | None:
             at = _write(segments, at, entries, count)
         else:
             parts = 4 if segments.itemsize == 1 else 2
-            offset = int.from_bytes(segments[at + 2 : at + 2 + parts].astype(segments.dtype.newbyteorder("<")), "little")
+            offset = int.from_bytes(
+                segments[at + 2 : at + 2 + parts].astype(segments.dtype.newbyteorder("<")), "little"
+            )
             place = offset // segments.itemsize  # the offset is in bytes
             for _ in range(length):
                 place = _write(segments, place, entries, count)

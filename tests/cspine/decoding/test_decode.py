@@ -293,23 +293,6 @@ def test_a_program_in_the_preamble_is_flagged(settings: Settings) -> None:
         assert head(start + data[len(start) :], settings).flags == ("executable_preamble",)
 
 
-@pytest.mark.parametrize("part", ["CHEST", "hand", "LEFT HAND", "L-SPINE", "LUMBAR SPINE", "KNEE", "CHEST PA", "SKULL"])
-def test_another_body_part_is_flagged(part: str, settings: Settings) -> None:
-    assert head(dicom(ramp(), BodyPartExamined=part), settings).flags == ("wrong_body_part",)
-
-
-@pytest.mark.parametrize(
-    "part", ["CSPINE", "C-SPINE", "NECK", "SPINE", "HEADNECK", "WHOLEBODY", "", "HWS", "UNKNOWN", None]
-)
-def test_the_neck_and_the_unknown_are_not_flagged(part: str | None, settings: Settings) -> None:
-    assert head(dicom(ramp(), BodyPartExamined=part), settings).flags == ()
-
-
-def test_a_modality_that_is_never_a_neck_is_flagged(settings: Settings) -> None:
-    assert head(dicom(ramp(), Modality="MG"), settings).flags == ("wrong_body_part",)
-    assert head(dicom(ramp(), Modality="DX"), settings).flags == ()
-
-
 @pytest.mark.parametrize(
     ("attributes", "shape"),
     [
