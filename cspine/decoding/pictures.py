@@ -20,6 +20,7 @@ from cspine.decoding.frame import Decoded, Frame, Grey, blank
 from cspine.decoding.header import Header
 from cspine.decoding.kinds import Kind
 from cspine.decoding.layout import check_size
+from cspine.decoding.streams import JPEG_LS, read_jpeg
 from cspine.errors import Refused
 from cspine.reasons import Reason
 from cspine.settings import Settings
@@ -77,11 +78,33 @@ def decode(file: BinaryIO, kind: Kind, settings: Settings) -> Decoded:
 
 
 def _single(file: BinaryIO, kind: Kind) -> Grey:
+    if kind == "jpeg" and (cells := _deep_jpeg(file)) is not None:
+        return cells
     image = _open(file, kind)
     orientation = _orientation(image)
     if kind == "png" and _png_depth(file) == 16:
         return oriented(from_16_bits(_decoded_16(file)), orientation)
     return oriented(_grey(image), orientation)
+
+
+def _deep_jpeg(file: BinaryIO) -> Grey | None:
+    """Decode the streams of a JPEG file that Pillow does not know: of more than 8 bits, or JPEG-LS; None for others."""
+    file.seek(0)
+    data = file.read()
+    try:
+        header = read_jpeg(data)
+    except Refused:
+        return None  # Pillow makes more of a damaged header than that check, which stands before other decoders
+    if header.precision <= 8 and header.sof != JPEG_LS:
+        return None
+    try:
+        decoder = imagecodecs.jpegls_decode if header.sof == JPEG_LS else imagecodecs.jpeg8_decode
+        cells = np.asarray(decoder(data))
+    except (RuntimeError, ValueError) as error:
+        raise Refused(f"jpeg: {type(error).__name__}", Reason.CORRUPT) from error
+    if cells.dtype == np.uint8:
+        return cells if cells.ndim == 2 else luma(cells[..., :3])
+    return from_16_bits(cells)
 
 
 def _page(file: BinaryIO, page: tiff.Page) -> Grey:

@@ -52,6 +52,26 @@ def test_jpeg(settings: Settings) -> None:
     assert np.abs(picture(saved(GREY, "JPEG", quality=100), settings).astype(int) - GREY).max() <= 2
 
 
+RAMP_8 = ramp(bits=8, dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        imagecodecs.jpeg8_encode(ramp(), lossless=True, bitspersample=12),
+        imagecodecs.jpeg8_encode(ramp(bits=16), lossless=True, bitspersample=16),
+        imagecodecs.jpeg8_encode(ramp(), 100, bitspersample=12),
+        imagecodecs.jpegls_encode(ramp()),
+        imagecodecs.jpegls_encode(RAMP_8),
+        imagecodecs.jpegls_encode(RAMP_8[..., None].repeat(3, axis=2)),
+        imagecodecs.jpeg8_encode(RAMP_8, lossless=True),
+    ],
+    ids=["lossless 12", "lossless 16", "12 bits", "JPEG-LS 12", "JPEG-LS 8", "JPEG-LS colour", "lossless 8"],
+)
+def test_the_deep_and_the_lossless_forms_of_jpeg(data: bytes, settings: Settings) -> None:
+    assert np.abs(picture(data, settings).astype(int) - RAMP_8).max() <= 1
+
+
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 def test_16_bits_go_from_0_to_65535(form: str, settings: Settings) -> None:
     wanted = np.floor(WIDE.astype(float) * 255 / 65535 + 0.5)
@@ -226,6 +246,14 @@ def test_bytes_behind_the_picture_do_not_matter(settings: Settings) -> None:
         assert np.array_equal(picture(saved(GREY, form, **options) + b"<html>", settings), GREY)
     whole = saved(GREY, "JPEG")
     assert np.array_equal(picture(whole + b"<html>", settings), picture(whole, settings))
+
+
+def test_a_deep_jpeg_with_damage_inside_is_corrupt(settings: Settings) -> None:
+    data = bytearray(imagecodecs.jpeg8_encode(ramp(), lossless=True, bitspersample=12))
+    data[data.index(b"\xff\xc4") + 5 : data.index(b"\xff\xc4") + 20] = b"\xff" * 15  # its Huffman table
+    with pytest.raises(Refused) as refused:
+        opened(bytes(data), settings)
+    assert refused.value.reason is Reason.CORRUPT
 
 
 def test_damage_inside_is_corrupt(settings: Settings) -> None:
