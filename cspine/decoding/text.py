@@ -3,13 +3,16 @@
 import re
 from datetime import date
 
-from pydicom.charset import CODES_TO_ENCODINGS, handled_encodings, python_encoding
+from pydicom import charset
 
 from cspine.decoding.attributes import Attributes
 from cspine.reasons import Reason
 
 ESCAPE = b"\x1b"
+DELIMITERS = {*b"\\\r\n\f\t"}  # and ^ and = in a name: after one of them the first character set holds again
 DEFAULT = "latin_1"
+ASCII = charset.python_encoding["ISO_IR 6"]
+STATEFUL = {"iso2022_jp", "iso2022_jp_2"}  # Python's decoders of these follow the escape sequences themselves
 LIMITS = {"PN": 3 * 64 + 2, "LO": 64, "SH": 16, "CS": 16}  # characters that the standard allows
 KEPT = {"PN": 400, "LO": 100, "SH": 100, "CS": 20}  # characters that are kept all the same
 _PART = re.compile(rb"^[^\x1b]+|\x1b[^\x1b]*")
@@ -34,7 +37,7 @@ class Reader:
         raw = self._attributes.raw(keyword).strip(b" \0")
         if not raw:
             return None
-        text = self._decoded(raw, {0x5E, 0x3D} if vr == "PN" else set())
+        text = self._decoded(raw, DELIMITERS | {*b"^="} if vr == "PN" else DELIMITERS)
         first = text.split("\\")[0] if vr != "PN" else text
         return self._clean(first, vr)
 
@@ -90,8 +93,8 @@ class Reader:
         if raw.isascii() and ESCAPE not in raw:
             return raw.decode("ascii")
         first = self._encodings[0]
-        if not (Reason.BAD_CHARSET in self.flags or "SpecificCharacterSet" in self._attributes):
-            self.flags.add(Reason.BAD_CHARSET)  # only ASCII is allowed where no character set is named
+        if first == ASCII and ESCAPE not in raw:
+            self.flags.add(Reason.BAD_CHARSET)  # more than ASCII, where no other character set is named
         if Reason.BAD_CHARSET in self.flags and ESCAPE not in raw:
             try:
                 return raw.decode("utf-8")
@@ -111,14 +114,16 @@ class Reader:
         if not part.startswith(ESCAPE):
             return part.decode(first)
         length = 4 if part[1:3] in {b"$(", b"$)"} else 3
-        encoding = CODES_TO_ENCODINGS.get(part[:length])
+        encoding = _CODES.get(part[:length])
         if encoding is None:
             self.flags.add(Reason.BAD_CHARSET)
             return part[1:].decode(first, "replace")
-        if encoding in handled_encodings:
+        if encoding in STATEFUL:
             return part.decode(encoding)
         part = part[length:]
         stop = next((at for at, byte in enumerate(part) if byte in delimiters), len(part))
+        if first == ASCII and not part[stop:].isascii():  # in no other set: the escape sequence was not repeated
+            first = encoding
         return part[:stop].decode(encoding) + part[stop:].decode(first)
 
     def _clean(self, text: str, vr: str) -> str | None:
@@ -128,4 +133,7 @@ class Reader:
         return cleaned[: KEPT[vr]] or None
 
 
-_ENCODINGS = {re.sub(r"[ _-]+", "_", term.upper()): name or DEFAULT for term, name in python_encoding.items()}
+# Latin alphabet 9 is in PS3.3 C.12.1.1.2, and not yet in pydicom's table
+_TERMS = charset.python_encoding | {"ISO_IR 203": "iso8859_15", "ISO 2022 IR 203": "iso8859_15"}
+_CODES = charset.CODES_TO_ENCODINGS | {b"\x1b-b": "iso8859_15"}
+_ENCODINGS = {re.sub(r"[ _-]+", "_", term.upper()): name or DEFAULT for term, name in _TERMS.items()}

@@ -48,6 +48,26 @@ def header(settings: Settings, **values: bytes) -> Header:
         (b"ISO 2022 IR 100\\ISO 2022 IR 144",
          b"Dionysios^J\xe9r\xf4me \x1b-L\xbb\xee\xda",
          "Dionysios^Jérôme Люк"),
+        (b"ISO_IR 6", b"Doe^John", "Doe^John"),
+        (b"ISO_IR 13", b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3", "ﾔﾏﾀﾞ^ﾀﾛｳ"),
+        (b"ISO_IR 109", "Ħal^Ġużè".encode("iso8859_3"), "Ħal^Ġużè"),
+        (b"ISO_IR 110", "Šķēle^Ņina".encode("iso8859_4"), "Šķēle^Ņina"),
+        (b"ISO_IR 203", "Šœur^Ÿ€".encode("iso8859_15"), "Šœur^Ÿ€"),
+        (b"\\ISO 2022 IR 159", b"Test^One=\x1b$(D0!0\"\x1b(B", "Test^One=丂丄"),
+        (b"\\ISO 2022 IR 58",
+         b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab=",
+         "Zhang^XiaoDong=张^小东="),
+        (b"\\ISO 2022 IR 149", b"=\x1b$)C\xfb\xf3^\xd1\xce\xd4\xd7", "=洪^吉洞"),  # not repeated, as often in the wild
+        (b"ISO 2022 IR 6\\ISO 2022 IR 101", b"A^\x1b-BWa\xb3\xeasa", "A^Wałęsa"),
+        (b"ISO 2022 IR 6\\ISO 2022 IR 109", b"A^\x1b-C\xa1", "A^Ħ"),
+        (b"ISO 2022 IR 6\\ISO 2022 IR 110", b"A^\x1b-D\xa9", "A^Š"),
+        (b"ISO 2022 IR 6\\ISO 2022 IR 126", b"A^\x1b-F\xc4", "A^Δ"),
+        (b"ISO 2022 IR 6\\ISO 2022 IR 127", b"A^\x1b-G\xe4", "A^ل"),
+        (b"ISO 2022 IR 6\\ISO 2022 IR 138", b"A^\x1b-H\xf9", "A^ש"),
+        (b"ISO 2022 IR 6\\ISO 2022 IR 148", b"A^\x1b-M\xf0", "A^ğ"),
+        (b"ISO 2022 IR 6\\ISO 2022 IR 166", b"A^\x1b-T\xca", "A^ส"),
+        (b"ISO 2022 IR 6\\ISO 2022 IR 203", b"A^\x1b-b\xa4", "A^€"),
+        (b"ISO 2022 IR 100\\ISO 2022 IR 144", b"\x1b-L\xd2^\xe9", "в^é"),
         (b"iso-ir 100", "Jérôme".encode("latin-1"), "Jérôme"),  # misspelt in the wild
     ],
 )  # fmt: skip
@@ -63,6 +83,10 @@ def test_character_sets(charset: bytes, raw: bytes, name: str, settings: Setting
         (b"ISO_IR 999", "Jérôme".encode(), "Jérôme"),
         (b"ISO_IR 192", "Jérôme".encode("latin-1"), "J\ufffdr\ufffdme"),
         (b"", "Jérôme".encode("latin-1"), "Jérôme"),
+        (b"ISO_IR 6", "Jérôme".encode("latin-1"), "Jérôme"),
+        (b"ISO_IR 6", "山田".encode(), "山田"),
+        (b"\\ISO 2022 IR 87", "山田".encode(), "山田"),
+        (b"\\ISO 2022 IR 999", b"Doe\x1b$(Z\xb0", "Doe$(Z°"),
     ],
 )
 def test_an_unknown_or_broken_character_set_is_flagged_and_read_as_well_as_it_goes(
