@@ -94,7 +94,8 @@ def _rle(data: bytes, layout: Layout) -> Cells:
     dtype = np.dtype(f"u{width}")
     unpacked: bytes = _call(imagecodecs.dicomrle_decode, data, dtype=dtype)
     if len(unpacked) != layout.frame_bytes:
-        raise Refused(f"{len(unpacked)} bytes in an RLE frame of {layout.frame_bytes}", Reason.CORRUPT)
+        reason = Reason.TRUNCATED if len(unpacked) < layout.frame_bytes else Reason.CORRUPT
+        raise Refused(f"{len(unpacked)} bytes in an RLE frame of {layout.frame_bytes}", reason)
     planes: Cells = np.frombuffer(unpacked, dtype).reshape(layout.samples, layout.rows, layout.columns)
     return planes[0] if layout.samples == 1 else np.moveaxis(planes, 0, -1)
 

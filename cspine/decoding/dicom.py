@@ -20,7 +20,7 @@ from cspine.errors import Refused
 from cspine.reasons import Reason
 from cspine.settings import Settings
 
-PREAMBLE = 132
+PREAMBLE, PREFIX = 132, b"DICM"
 TRANSFER_SYNTAX, MEDIA_SOP_CLASS = 0x00020010, 0x00020002
 NON_IMAGES = frozenset(
     uid
@@ -66,8 +66,9 @@ def open_object(file: BinaryIO, settings: Settings) -> DicomObject:
     file = cast(BinaryIO, bounds[0])
     file.seek(0)
     head = file.read(PREAMBLE)
-    has_preamble = head[128:132] == b"DICM"
-    source = Source(file, PREAMBLE if has_preamble else 0, size)
+    has_preamble = head[128:132] == PREFIX
+    bare = len(PREFIX) if head.startswith(PREFIX) else 0
+    source = Source(file, PREAMBLE if has_preamble else bare, size)
     meta = dict(file_meta(source))
     transfer_syntax = _uid(meta.get(TRANSFER_SYNTAX, b"")) or None
     if transfer_syntax == syntax.DEFLATED:

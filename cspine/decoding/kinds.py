@@ -35,9 +35,10 @@ def sniff(file: BinaryIO) -> Kind:
 def kind_of(head: bytes) -> Kind:
     """Name the kind of a file that begins with `head` (132 bytes, or all of a shorter file).
 
-    A DICOM preamble may hold anything, another format's signature too, so DICM at 128 decides first.
+    A DICOM preamble may hold anything, another format's signature too, so DICM at 128 decides first; some files have
+    left the preamble out and begin with DICM.
     """
-    if head[128:132] == b"DICM":
+    if head[128:132] == b"DICM" or head.startswith(b"DICM\x02\0"):
         return "dicom"
     for signature, kind in _SIGNATURES:
         if head.startswith(signature):

@@ -100,6 +100,14 @@ def test_a_lossy_stream_is_clipped_where_it_overshoots(settings: Settings) -> No
     assert picture(data, settings)[12, 24] == 255
 
 
+def test_an_rle_frame_that_ends_early_is_truncated(settings: Settings) -> None:
+    """PS3.5 G.5: its last segment reaches to the end of the fragment, so that only the decoder tells."""
+    stream = objects.run_lengths(ramp())
+    with pytest.raises(Refused) as refused:
+        opened(dicom(ramp(), objects.RLE, streams=[stream[:-66]]), settings)
+    assert refused.value.reason is Reason.TRUNCATED
+
+
 def test_several_frames(settings: Settings) -> None:
     cells = np.stack([ramp(), ramp()[::-1]])
     for syntax in (*EXACT, *PLAIN):

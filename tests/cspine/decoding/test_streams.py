@@ -31,6 +31,11 @@ def test_the_headers_of_sound_streams() -> None:
     check_rle(run_lengths(ramp()), 2)
 
 
+def test_fill_bytes_before_a_marker_are_legal() -> None:
+    """ISO 10918-1 B.1.1.2: any number of them."""
+    assert read_jpeg(JPEG[:2] + b"\xff" * 2**20 + JPEG[2:]).rows == 24
+
+
 def test_rgb_is_told_by_adobe_or_by_the_names_of_the_components() -> None:
     cells = ramp(bits=8).astype("u1")[..., None].repeat(3, axis=2)
     assert read_jpeg(imagecodecs.jpeg8_encode(cells, colorspace="RGB", outcolorspace="RGB")).is_rgb
@@ -39,6 +44,9 @@ def test_rgb_is_told_by_adobe_or_by_the_names_of_the_components() -> None:
 
 def test_a_codestream_that_ends_after_its_last_tile_without_the_mark_is_whole() -> None:
     assert read_jpeg2000(J2K[:-2]).rows == 24
+    assert read_jpeg2000(J2K[:-2] + b"\0").rows == 24  # a fragment has an even length
+    with pytest.raises(Refused):
+        read_jpeg2000(J2K[:-2] + b"\1")
 
 
 def test_a_last_tile_part_of_unknown_length_reaches_to_the_end() -> None:
