@@ -4,7 +4,6 @@ What is told by the directory refuses the archive as a whole; what is told by an
 a damaged stream) refuses that entry alone, so that a viewer on a CD does not cost its films.
 """
 
-import contextlib
 import copy
 import io
 import re
@@ -25,7 +24,7 @@ END, END64, LOCATOR64, CENTRAL = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"
 END_SIZE, CENTRAL_SIZE, MAX_COMMENT = 22, 46, 65535
 MEAN_ENTRY = 512  # bytes of a directory's entry, with its name, on average and at most
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}  # LZMA may ask for 4 GiB of dictionary
-ENCRYPTED, UTF8 = 0x41, 0x800
+ENCRYPTED, UTF8, UNICODE_PATH = 0x41, 0x800, 0x7075
 NO_PICTURE = {Reason.UNSUPPORTED_TYPE, Reason.EMPTY_FILE, Reason.NON_IMAGE_OBJECT}
 # What zipfile raises on a damaged archive or entry; RuntimeError also where a password is asked for
 DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError, OverflowError,
@@ -113,18 +112,41 @@ def entries(file: BinaryIO, settings: Settings) -> Iterator[Entry]:
         _check(info, settings)
     if sum(info.file_size for info in infos) > settings.max_archive_bytes:
         raise Refused(f"more than {settings.max_archive_bytes} bytes unpacked", Reason.ARCHIVE_BOMB)
-    files = [Entry(shown_name(info), info.file_size, archive, info) for info in infos if not _is_folder(info)]
+    files = [
+        Entry(shown_name(info, settings.archive_code_page), info.file_size, archive, info)
+        for info in infos
+        if not _is_folder(info)
+    ]
     _check_for_pictures(files)
     return iter(files)
 
 
-def shown_name(info: zipfile.ZipInfo) -> str:
-    """Return the name of an entry for show: / between folders, and UTF-8 where it is that unsaid."""
+def shown_name(info: zipfile.ZipInfo, code_page: str) -> str:
+    """Return the name of an entry for show: / between folders, in UTF-8 if it says or is that, else in `code_page`.
+
+    An entry says so by its flag or by Info-ZIP's Unicode path (APPNOTE 4.6.9).
+    """
     name = info.orig_filename
     if not info.flag_bits & UTF8:
-        with contextlib.suppress(UnicodeError):  # else it is in an old code page, and nothing says in which
-            name = name.encode("cp437").decode("utf-8")
+        raw = name.encode("cp437", "replace")
+        name = _unicode_path(info.extra, raw) or _decoded(raw, "utf-8") or _decoded(raw, code_page) or name
     return name.replace("\\", "/").replace("\0", "")
+
+
+def _unicode_path(extra: bytes, raw: bytes) -> str | None:
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<HH", extra)
+        value, extra = extra[4 : 4 + length], extra[4 + length :]
+        if kind == UNICODE_PATH and value[:1] == b"\1" and value[1:5] == zlib.crc32(raw).to_bytes(4, "little"):
+            return _decoded(value[5:], "utf-8")
+    return None
+
+
+def _decoded(raw: bytes, encoding: str) -> str | None:
+    try:
+        return raw.decode(encoding)
+    except UnicodeError:
+        return None
 
 
 def _check_directory(file: BinaryIO, settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """Settings: one frozen model, built once at the entry point and passed in. The only reader of the environment."""
 
+import codecs
 import logging
 import os
 import re
@@ -44,6 +45,9 @@ class Settings(BaseSettings):
     max_frames: int = Field(256, validation_alias="CSPINE_MAX_FRAMES")
     max_archive_entries: int = Field(10_000, validation_alias="CSPINE_MAX_ARCHIVE_ENTRIES")
     max_archive_bytes: int = Field(4 * 2**30, validation_alias="CSPINE_MAX_ARCHIVE_BYTES")
+    archive_code_page: str = Field(
+        "cp437", validation_alias="CSPINE_ARCHIVE_CODE_PAGE", description="of names in a ZIP that are not UTF-8"
+    )
     max_growth: int = Field(100, validation_alias="CSPINE_MAX_GROWTH", description="times the packed size")
     min_growth_bytes: int = Field(64 * 2**20, validation_alias="CSPINE_MIN_GROWTH_BYTES")
     max_nesting: int = Field(16, validation_alias="CSPINE_MAX_NESTING")
@@ -85,6 +89,14 @@ class Settings(BaseSettings):
         if name not in available_timezones():
             raise ValueError("is no time zone of the IANA database, such as Europe/Vienna")
         return name
+
+    @field_validator("archive_code_page")
+    @classmethod
+    def _known_code_page(cls, name: str) -> str:
+        try:
+            return codecs.lookup(name).name
+        except LookupError as error:
+            raise ValueError("is no code page, such as cp437 or cp866") from error
 
     @field_validator("log_level")
     @classmethod

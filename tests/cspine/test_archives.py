@@ -4,6 +4,7 @@ import io
 import stat
 import struct
 import zipfile
+import zlib
 from typing import Any
 
 import pytest
@@ -181,10 +182,29 @@ def test_a_damaged_entry_is_corrupt_and_its_neighbour_is_not(settings: Settings)
     assert two.open().read() == PNG
 
 
-def test_names_in_other_code_pages(settings: Settings) -> None:
-    for raw, shown in (("шея".encode(), "шея"), ("шея".encode("cp866"), "шея".encode("cp866").decode("cp437"))):
-        data = packed({"xxxxxx": PNG}).replace(b"xxxxxx", raw.ljust(6, b"_"))
-        assert names(data, settings) == [shown.ljust(len(shown) + 6 - len(raw), "_")]
+@pytest.mark.parametrize(
+    ("raw", "code_page", "shown"),
+    [
+        ("шея".encode(), "cp437", "шея"),
+        ("шея".encode(), "cp866", "шея"),
+        ("шея".encode("cp866"), "cp866", "шея"),
+        ("шея".encode("cp866"), "cp437", "шея".encode("cp866").decode("cp437")),
+        ("頸椎".encode("cp932"), "cp932", "頸椎"),
+        ("表示".encode("cp932"), "cp932", "表示"),  # its second byte is that of a backslash
+        (b"\x81-\x81-", "gbk", "ü-ü-"),
+    ],
+)
+def test_names_in_other_code_pages(raw: bytes, code_page: str, shown: str) -> None:
+    data = packed({"x" * len(raw): PNG}).replace(b"x" * len(raw), raw)
+    assert names(data, Settings(archive_code_page=code_page)) == [shown]
+
+
+def test_a_unicode_path_beside_a_name_in_a_code_page(settings: Settings) -> None:
+    """APPNOTE 4.6.9: version, checksum of the plain name, the name in UTF-8."""
+    for checksum, shown in ((zlib.crc32(b"???"), "шея"), (1, "???")):
+        value = b"\1" + checksum.to_bytes(4, "little") + "шея".encode()
+        extra = struct.pack("<HH", 0x7075, len(value)) + value
+        assert names(packed({"???": PNG}, extra=extra), settings) == [shown]
 
 
 def test_two_entries_of_one_name_are_two_files(settings: Settings) -> None:

@@ -85,3 +85,9 @@ def test_no_service_starts_in_production_without_a_key(
     assert main(command) == 2
     assert "SECRET_KEY" in capsys.readouterr().err
     assert not (tmp_path / "var").exists(), "nothing was begun"
+
+
+def test_a_code_page_is_a_known_one() -> None:
+    assert Settings(archive_code_page="CP866").archive_code_page == "cp866"
+    with pytest.raises(ValidationError, match="code page"):
+        Settings(archive_code_page="cp99999")
