@@ -12,6 +12,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := .venv/.run.stamp
 DEV := .venv/.dev.stamp
+PEER := .venv/.peer.stamp
 
 # TensorFlow has no build for CPython 3.14 yet; move the upper end when requirements.txt can be installed there.
 FITS := import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13)))
@@ -42,7 +43,7 @@ check: $(DEV) ## Lint, format, types and the borders between the folders
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(RUN) ## Measure the whole chain and its parts (about 5 minutes)
+bench: $(RUN) $(PEER) ## Measure decoding beside pydicom, and the whole chain (5 minutes; ARGS=--syntaxes: decoding)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 lock: $(DEV) ## Pin what requirements/*.in ask for, keeping the pins that still fit (UPGRADE=1: the newest of all)
@@ -50,6 +51,7 @@ lock: $(DEV) ## Pin what requirements/*.in ask for, keeping the pins that still 
 	@$(COMPILE) requirements/web.in --constraint requirements/dev.txt --output-file requirements/web.txt
 	@$(COMPILE) requirements/gpu.in --constraint requirements/dev.txt --output-file requirements/gpu.txt
 	@$(COMPILE) requirements/worker.in --constraint requirements/dev.txt --output-file requirements.txt
+	@$(COMPILE) requirements/peer.in --constraint requirements/dev.txt --output-file requirements/peer.txt
 
 # uv itself is pinned in requirements/dev.txt, like everything else.
 $(BIN)/uv: requirements/dev.txt
@@ -76,4 +78,11 @@ $(RUN): requirements.txt | $(BIN)/uv
 $(DEV): requirements/dev.txt | $(BIN)/uv
 	@echo "Installing requirements/dev.txt into .venv (about a minute the first time) ..."
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements/dev.txt
+	@touch $@
+
+# What `make bench` measures against, apart from everything of ours (docs/decisions/019-the-peer-has-its-own-environment.md).
+$(PEER): requirements/peer.txt | $(BIN)/uv
+	@echo "Installing requirements/peer.txt into .venv/peer ..."
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/peer
+	@$(BIN)/uv pip install --quiet --python .venv/peer/bin/python -r requirements/peer.txt
 	@touch $@

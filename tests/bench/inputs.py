@@ -1,6 +1,8 @@
 """The films that are measured: phantoms at the sizes of real ones, with the grain that makes files as large."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import imagecodecs
@@ -9,7 +11,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import DigitalXRayImageStorageForPresentation, JPEGLossless
+from pydicom.pixels.encoders import RLELosslessEncoder
+from pydicom.uid import (
+    UID,
+    DigitalXRayImageStorageForPresentation,
+    HTJ2KLossless,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from cspine.phantoms import draw
 from cspine.phantoms.files import uid
@@ -17,6 +31,8 @@ from cspine.phantoms.files import uid
 PNG_SIZE = (1000, 800)
 FILM_SIZE = (2500, 2048)
 BITS = 12
+GRAIN = 12 / 4095  # deviation of the noise, as a share of the range
+QUALITY = 95  # of the two lossy syntaxes
 
 
 def write_png(folder: Path, count: int, seed: int) -> list[Path]:
@@ -31,28 +47,53 @@ def write_png(folder: Path, count: int, seed: int) -> list[Path]:
 def write_films(folder: Path, count: int, seed: int) -> list[Path]:
     """Write DICOM films of 2500x2048 with 12 bits, JPEG lossless (process 14), one study each."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{seed + i}.dcm" for i in range(count)]
-    for i, path in enumerate(paths):
-        _write_film(path, seed + i)
-    return paths
+    return [write_film(folder / f"{seed + i}.dcm", seed + i) for i in range(count)]
 
 
-def _write_film(path: Path, seed: int) -> None:
-    pixels = _grainy(seed, FILM_SIZE, 2**BITS - 1, 12.0).astype(np.uint16)
+def write_film(path: Path, seed: int, syntax: UID = JPEGLossless, size: tuple[int, int] = FILM_SIZE) -> Path:
+    """Write one DICOM film in a transfer syntax: 12 bits in 16, but 8 bits as JPEG baseline, which has no more."""
+    bits = 8 if syntax == JPEGBaseline8Bit else BITS
+    most = 2**bits - 1
+    pixels = _grainy(seed, size, most, most * GRAIN).astype(np.uint8 if bits == 8 else np.uint16)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-    meta.MediaStorageSOPInstanceUID, meta.TransferSyntaxUID = uid("bench instance", seed), JPEGLossless
+    meta.MediaStorageSOPInstanceUID, meta.TransferSyntaxUID = uid("bench instance", seed), syntax
     film = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
     film.SOPClassUID, film.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     film.StudyInstanceUID, film.SeriesInstanceUID = uid("bench study", seed), uid("bench series", seed)
     film.Modality, film.BodyPartExamined, film.ViewPosition = "DX", "CSPINE", "LL"
-    film.Rows, film.Columns = FILM_SIZE
+    film.Rows, film.Columns = size
     film.SamplesPerPixel, film.PixelRepresentation, film.PhotometricInterpretation = 1, 0, "MONOCHROME2"
-    film.BitsAllocated, film.BitsStored, film.HighBit = 16, BITS, BITS - 1
-    film.WindowCenter, film.WindowWidth = str(2 ** (BITS - 1)), str(2**BITS)
-    film.PixelData = encapsulate([imagecodecs.ljpeg_encode(pixels, bitspersample=BITS)])
-    film["PixelData"].VR = "OB"
+    film.BitsAllocated, film.BitsStored, film.HighBit = pixels.dtype.itemsize * 8, bits, bits - 1
+    film.WindowCenter, film.WindowWidth = str(2 ** (bits - 1)), str(2**bits)
+    if syntax.is_encapsulated:
+        film.PixelData = encapsulate([ENCODERS[syntax](pixels)])
+    else:
+        film.PixelData = pixels.tobytes()
+    film["PixelData"].VR = "OB" if syntax.is_encapsulated else "OW"
     film.save_as(path, enforce_file_format=True)
+    return path
+
+
+def _rle(pixels: NDArray[np.uint16]) -> bytes:
+    runner: dict[str, Any] = {
+        "rows": pixels.shape[0], "columns": pixels.shape[1], "samples_per_pixel": 1, "bits_allocated": 16,
+        "bits_stored": BITS, "photometric_interpretation": "MONOCHROME2", "pixel_representation": 0,
+        "number_of_frames": 1,
+    }  # fmt: skip
+    return RLELosslessEncoder.encode(pixels, **runner)
+
+
+ENCODERS: dict[UID, Callable[[NDArray[Any]], bytes]] = {
+    RLELossless: _rle,
+    JPEGBaseline8Bit: lambda pixels: imagecodecs.jpeg8_encode(pixels, QUALITY),
+    JPEGExtended12Bit: lambda pixels: imagecodecs.jpeg8_encode(pixels, QUALITY, bitspersample=BITS),
+    JPEGLossless: lambda pixels: imagecodecs.ljpeg_encode(pixels, bitspersample=BITS),
+    JPEGLosslessSV1: lambda pixels: imagecodecs.jpeg8_encode(pixels, lossless=True, predictor=1, bitspersample=BITS),
+    JPEGLSLossless: lambda pixels: imagecodecs.jpegls_encode(pixels),
+    JPEG2000Lossless: lambda pixels: imagecodecs.jpeg2k_encode(pixels, 0, codecformat="j2k", bitspersample=BITS),
+    HTJ2KLossless: lambda pixels: imagecodecs.htj2k_encode(pixels, reversible=True),
+}
 
 
 def _grainy(seed: int, size: tuple[int, int], most: int, grain: float) -> NDArray[np.float32]:

@@ -20,10 +20,10 @@ from cspine.decoding import Header, canonical, decode, preview, read_header, thu
 from cspine.records import batches, claims, endings, intake, studies, triage
 from cspine.states import Lane
 from models import release
+from worker.prepare import PNG_LEVEL
 
 REPEATS = 9
 BATCH = 16
-PNG_LEVEL = 3
 
 
 def milliseconds(work: Callable[[], Any], repeats: int = REPEATS) -> float:

@@ -1,6 +1,7 @@
 """The benchmark measures what it says: films that decode whole, the same network on both sides, every part."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from cspine.commands.release import DEMO
 from cspine.decoding import canonical, decode
 from cspine.settings import Settings
 from models import release
-from tests.bench import inputs, parts
+from tests.bench import inputs, parts, syntaxes
 from tests.bench.chain import OneByOne, installation
+from tests.bench.peer import Peer
 
 
 @pytest.fixture
@@ -52,3 +54,61 @@ def test_every_part_can_be_measured(own: Settings, tmp_path: Path) -> None:
     figures = dict([*parts.of_file(made, path, 1), *parts.of_sql(made, 1)])
     assert len(figures) == 11
     assert min(figures.values()) > 0
+
+
+@pytest.fixture(scope="module")
+def peer() -> Iterator[Peer]:
+    """Give a peer that runs in our own environment, where pydicom reads no more than what Pillow and numpy can."""
+    with Peer(sys.executable) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", syntaxes.SYNTAXES)
+def test_each_syntax_is_measured_part_by_part(name: str, peer: Peer, tmp_path: Path, own: Settings) -> None:
+    syntax = syntaxes.SYNTAXES[name]
+    path = inputs.write_film(tmp_path / "film.dcm", 7, syntax, (250, 200))
+    row = syntaxes.measured(name, path, peer, own, rounds=1)
+    without_library = {part for part, value in row.parts.items() if value == 0}
+    assert without_library == ({"decode"} if name == "explicit" else set())
+    assert min(row.parts.values()) >= 0
+    assert row.ours + row.parts["decode"] == pytest.approx(row.whole)
+    assert (row.plugin is None) == (not row.peer)
+    if not syntax.is_encapsulated:
+        assert row.plugin == ""
+
+
+def test_pictures_that_differ_are_not_measured(
+    peer: Peer, tmp_path: Path, own: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = inputs.write_film(tmp_path / "film.dcm", 7, syntaxes.SYNTAXES["explicit"], (250, 200))
+    monkeypatch.setattr(peer, "choose", lambda film, save: np.save(save, np.zeros((250, 200), np.uint8)) or "")
+    with pytest.raises(AssertionError, match="levels from ours"):
+        syntaxes.measured("explicit", path, peer, own, rounds=1)
+
+
+def test_the_table_says_where_our_part_is_above_its_limit() -> None:
+    parts_of = dict.fromkeys(syntaxes.PARTS, 4.0)
+    peer_of = {"read": 1.0, "decode": 100.0, "window": 50.0, "resize": 5.0}
+    rows = [
+        syntaxes.Row("within", parts_of, peer_of, "gdcm", 1),
+        syntaxes.Row("above", parts_of | {"LUT": 9.5}, {}, None, 0),
+        syntaxes.Row("a third", parts_of | {"LUT": 9.5, "decode": 150.0}, peer_of, "", 0),
+    ]
+    lines = list(syntaxes.table(rows))
+    assert [one.ours for one in rows] == [40, 45.5, 45.5]
+    assert [one.limit for one in rows] == [45, 45, 50]
+    assert [line.split()[0] for line in lines if line.endswith("above the limit")] == ["above"]
+    assert lines[0].split()[2:] == [*syntaxes.PARTS, "our", "part", "limit"]
+    assert lines[6].split() == ["within", "28.0", "156.0", "5.57", "44.0", "3.55", "1", "100.0", "by", "gdcm"]
+    assert lines[7].endswith("no plugin of pydicom reads it")
+
+
+def test_the_peers_own_packages_are_asked_for_nowhere_else() -> None:
+    def named(path: Path) -> set[str]:
+        return {line.split("==")[0] for line in path.read_text().splitlines() if "==" in line}
+
+    root = Path(__file__).parents[2]
+    ours = [root / "requirements.txt", *(root / "requirements" / f"{name}.txt" for name in ("dev", "gpu", "web"))]
+    only_theirs = {"pyjpegls", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "python-gdcm"}
+    assert only_theirs <= named(root / "requirements" / "peer.txt")
+    assert [path.name for path in ours if named(path) & only_theirs] == []

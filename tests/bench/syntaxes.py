@@ -1,0 +1,226 @@
+"""CPU milliseconds of one film by transfer syntax, part by part, and by turns with pydicom's usual plugins.
+
+What a library's decoder takes is told apart by timing its own calls while our code makes them, so that one run gives
+both and no difference of two long runs is needed. CPU time is of the process that does the work, all threads.
+"""
+
+import hashlib
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+import cv2
+import imagecodecs
+import numpy as np
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from cspine.decoding import Frame, canonical, decode, grey, preview, thumbnail
+from cspine.decoding.dicom import open_object
+from cspine.decoding.frame import Geometry, blank
+from cspine.decoding.stored import stored_frames
+from cspine.settings import Settings
+from tests.bench import inputs
+from tests.bench.peer import Peer
+from worker.prepare import PNG_LEVEL
+
+SYNTAXES: dict[str, UID] = {
+    "explicit": ExplicitVRLittleEndian,
+    "deflated": DeflatedExplicitVRLittleEndian,
+    "RLE": RLELossless,
+    "JPEG baseline .50": JPEGBaseline8Bit,
+    "JPEG extended .51": JPEGExtended12Bit,
+    "JPEG lossless .57": JPEGLossless,
+    "JPEG lossless .70": JPEGLosslessSV1,
+    "JPEG-LS .80": JPEGLSLossless,
+    "JPEG 2000 .90": JPEG2000Lossless,
+    "HTJ2K .201": HTJ2KLossless,
+}
+DECODERS = ("dicomrle_decode", "jpeg8_decode", "jpegls_decode", "jpeg2k_decode", "htj2k_decode")
+LIBRARY = "decode"
+PARTS = ("read", "hash", "header", "checks", LIBRARY, "LUT", "blank", "resize", "PNG", "preview", "pixels")
+SAME = ("read", "header", "checks", LIBRARY, "LUT", "blank", "resize")  # what the peer does too, in its own way
+LIMIT, SHARE = 45.0, 1 / 3
+ROUNDS = 9
+SEED = 700_000
+
+
+class Watch:
+    """Adds up the CPU milliseconds of named parts; what the library takes within a part counts for the library."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.parts = dict.fromkeys(PARTS, 0.0)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Time what is done inside."""
+        library, began = self.parts[LIBRARY], time.process_time()
+        yield
+        self.parts[name] += (time.process_time() - began) * 1000 - (self.parts[LIBRARY] - library)
+
+    @contextmanager
+    def library(self) -> Iterator[None]:
+        """Time each call of a decoder of imagecodecs, and each of zlib's inflater, that is made inside."""
+        with ExitStack() as stack:
+            for name in DECODERS:
+                stack.enter_context(patch.object(imagecodecs, name, self._timed(getattr(imagecodecs, name))))
+            stack.enter_context(patch.object(zlib, "decompressobj", self._inflater(zlib.decompressobj)))
+            yield
+
+    def _timed(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*given: Any, **options: Any) -> Any:
+            with self.part(LIBRARY):
+                return call(*given, **options)
+
+        timed.__name__ = call.__name__
+        return timed
+
+    def _inflater(self, make: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given: _Inflater(make(*given), self._timed)
+
+
+class _Inflater:
+    """A decompression object of zlib whose work is timed."""
+
+    def __init__(self, inner: Any, timed: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+        self._inner, self.decompress = inner, timed(inner.decompress)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+@dataclass(frozen=True)
+class Row:
+    """The medians of one syntax: our parts and the peer's, its plugin, and how many levels its picture is from ours.
+
+    The plugin is empty where pydicom needs none, and None where it cannot read the film.
+    """
+
+    name: str
+    parts: dict[str, float]
+    peer: dict[str, float]
+    plugin: str | None
+    difference: int
+
+    @property
+    def ours(self) -> float:
+        """All but the library's decode."""
+        return sum(self.parts.values()) - self.parts[LIBRARY]
+
+    @property
+    def limit(self) -> float:
+        """What our part may take: 45 ms or a third of the decode, whichever is more."""
+        return max(LIMIT, SHARE * self.parts[LIBRARY])
+
+    @property
+    def same(self) -> float:
+        """What we take for what the peer does too: from the file to the small picture."""
+        return sum(self.parts[name] for name in SAME)
+
+    @property
+    def whole(self) -> float:
+        """What we take for all that is done with a film."""
+        return sum(self.parts.values())
+
+
+def ours(path: Path, settings: Settings) -> dict[str, float]:
+    """Take a film through intake and prepare once and return the milliseconds of each part."""
+    watch = Watch()
+    with watch.part("read"):
+        data = path.read_bytes()
+    with watch.part("hash"):
+        hashlib.sha256(data).hexdigest()
+    del data
+    with path.open("rb") as file, watch.library():
+        with watch.part("header"):
+            image = open_object(file, settings)
+        with watch.part("checks"):
+            (cells,) = stored_frames(image, set())
+    with watch.part("LUT"):
+        pixels, _ = grey.render(cells, image.layout, image.attributes, image.syntax)
+    with watch.part("blank"):
+        geometry = Geometry.of(image.layout.rows, image.layout.columns, image.attributes)
+        frame = Frame(0, pixels, geometry.rows, geometry.columns, blank(pixels))
+    with watch.part("resize"):
+        picture = canonical(frame)
+    with watch.part("PNG"):
+        cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
+    with watch.part("preview"):
+        preview(frame), thumbnail(frame)
+    with watch.part("pixels"):
+        assert frame.sha256
+    return watch.parts
+
+
+def measured(name: str, path: Path, peer: Peer, settings: Settings, rounds: int = ROUNDS) -> Row:
+    """Compare the pictures of both sides, which must be alike within a grey level, then measure them by turns.
+
+    The first round of each is not counted.
+    """
+    with path.open("rb") as file:
+        pixels = decode(file, path.name, settings).frames[0].pixels
+    picture = path.with_suffix(".npy")
+    plugin = peer.choose(path, picture)
+    difference = 0
+    if plugin is not None:
+        difference = int(np.abs(pixels.astype(np.int16) - np.load(picture)).max())
+        assert difference <= 1, f"{name}: the peer's picture is {difference} levels from ours"
+    ours(path, settings)
+    mine, other = [], []
+    for _ in range(rounds):
+        mine.append(ours(path, settings))
+        if plugin is not None:
+            other.append(peer.take(path, plugin))
+    return Row(name, _medians(mine), _medians(other), plugin, difference)
+
+
+def rows(folder: Path, peer: Peer, settings: Settings, rounds: int = ROUNDS) -> Iterator[Row]:
+    """Write a film in each syntax and measure it."""
+    folder.mkdir(parents=True)
+    for number, (name, syntax) in enumerate(SYNTAXES.items()):
+        path = inputs.write_film(folder / f"{number}.dcm", SEED, syntax)
+        yield measured(name, path, peer, settings, rounds)
+
+
+def table(found: Sequence[Row]) -> Iterator[str]:
+    """Give the lines: our parts against their limit, then the peer's work, from the file to the small picture."""
+    yield _line("our parts", [*PARTS, "our part", "limit"])
+    for row in found:
+        figures = [f"{value:.1f}" for value in (*(row.parts[part] for part in PARTS), row.ours, row.limit)]
+        yield _line(row.name, figures) + ("" if row.ours <= row.limit else "  above the limit")
+    yield ""
+    yield _line("the same work", ["ours", "pydicom", "times", "all ours", "times", "levels"]) + "   its pixel_array"
+    for row in found:
+        if row.plugin is None:
+            yield _line(row.name, [f"{row.same:.1f}"]) + "   no plugin of pydicom reads it"
+            continue
+        theirs = sum(row.peer.values())
+        figures = [f"{row.same:.1f}", f"{theirs:.1f}", f"{theirs / row.same:.2f}"]
+        figures += [f"{row.whole:.1f}", f"{theirs / row.whole:.2f}", str(row.difference)]
+        yield _line(row.name, figures) + f"   {row.peer[LIBRARY]:.1f} by {row.plugin or 'pydicom itself'}"
+
+
+def _line(name: str, cells: Sequence[str]) -> str:
+    return f"  {name:18}" + "".join(f"{cell:>9}" for cell in cells)
+
+
+def _medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    return {name: median(one[name] for one in rounds) for name in (rounds[0] if rounds else ())}
