@@ -21,6 +21,11 @@ class Attributes:
         self._item = item
         self.little = little
 
+    @property
+    def offset(self) -> int:
+        """Where an item begins in its file."""
+        return self._item.offset
+
     def __contains__(self, keyword: str) -> bool:
         """Say whether the attribute is there, with a value or without."""
         return keyword in self._item
@@ -89,7 +94,7 @@ class Attributes:
             groups.append(own[index])
         if not groups:
             return self
-        merged = dict(self._item)
+        merged = Item(self._item)
         for group in groups:
             for macro in ("FrameVOILUTSequence", "PixelValueTransformationSequence", "PixelMeasuresSequence"):
                 items = group.get(macro)

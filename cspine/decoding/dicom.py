@@ -6,7 +6,7 @@ from typing import BinaryIO, cast
 
 from pydicom._uid_dict import UID_dictionary
 
-from cspine.decoding import body_part, colour, grey, kinds, syntax
+from cspine.decoding import announced, body_part, colour, grey, kinds, syntax
 from cspine.decoding.attributes import Attributes
 from cspine.decoding.bounded import Bounded
 from cspine.decoding.elements import PIXEL_DATA, PixelElement, Walk, file_meta
@@ -89,7 +89,8 @@ def open_object(file: BinaryIO, settings: Settings) -> DicomObject:
         raise RefusedWithHeader(cut.detail, cut.reason, header) from cut
     sop_class = attributes.code("SOPClassUID") or _uid(meta.get(MEDIA_SOP_CLASS, b""))
     if _is_no_image(attributes, sop_class, walk.pixels):
-        raise SkippedWithHeader(sop_class[:64], header)
+        told = announced.references(attributes, header.study_uid) + announced.directory(attributes)
+        raise SkippedWithHeader(sop_class[:64], replace(header, announced=header.announced + told))
     try:
         if walk.pixels is None:
             raise Refused("", Reason.NO_PIXEL_DATA)
@@ -149,7 +150,8 @@ def _header(attributes: Attributes, program: bool) -> Header:
     flags = {*reader.flags, *([Reason.EXECUTABLE_PREAMBLE] if program else [])}
     if body_part.says_elsewhere(attributes):
         flags.add(Reason.WRONG_BODY_PART)
-    return Header("dicom", study, series, sop, meta, tuple(sorted(flag.value for flag in flags)))
+    codes = tuple(sorted(flag.value for flag in flags))
+    return Header("dicom", study, series, sop, meta, codes, announced.counts(attributes, study))
 
 
 def _is_no_image(attributes: Attributes, sop_class: str, pixels: PixelElement | None) -> bool:

@@ -19,6 +19,7 @@ MAX_ELEMENTS = 500_000
 MAX_META = 1000
 MAX_VALUE = 2**18
 MAX_KEPT = 2**24
+MAX_ITEMS = 20_000  # of one sequence; what the others hold is passed over
 UNDEFINED = 0xFFFFFFFF
 PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS = 0x7FE00010, 0x7FE00008, 0x7FE00009
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -30,6 +31,11 @@ SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID StudyDate StudyTime Ac
 StudyDescription StationName PatientName PatientID PatientBirthDate PatientSex BodyPartExamined ViewPosition
 SeriesDescription ProtocolName AnatomicRegionSequence CodeMeaning
 StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber
+NumberOfStudyRelatedInstances NumberOfSeriesRelatedInstances
+CurrentRequestedProcedureEvidenceSequence ReferencedSeriesSequence
+ReferencedSOPSequence ReferencedInstanceSequence ReferencedImageSequence ReferencedSOPInstanceUID
+DirectoryRecordSequence DirectoryRecordType RecordInUseFlag ReferencedSOPInstanceUIDInFile
+OffsetOfTheNextDirectoryRecord OffsetOfReferencedLowerLevelDirectoryEntity
 SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns PixelSpacing PixelAspectRatio
 BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit
 WindowCenter WindowWidth VOILUTFunction RescaleIntercept RescaleSlope
@@ -58,7 +64,10 @@ class Element:
     value: bytes
 
 
-Item = dict[str, "Element | list[Item]"]  # keyword -> value, or the items of a sequence
+class Item(dict[str, "Element | list[Item]"]):
+    """A data set or an item of a sequence: keyword -> value, or the items of a sequence."""
+
+    offset = 0  # of an item's own first byte
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,7 @@ class Walk:
     source: Source
     encoding: Encoding
     max_nesting: int
-    root: Item = field(default_factory=dict)
+    root: Item = field(default_factory=Item)
     pixels: PixelElement | None = None
     _open: list[_Open] = field(default_factory=list)
     _depth: int = 0
@@ -173,8 +182,9 @@ class Walk:
             self._skip(length)
             return
         item: Item | None = None
-        if inside.items is not None:
-            item = {}
+        if inside.items is not None and len(inside.items) < MAX_ITEMS:
+            item = Item()
+            item.offset = self.source.position - 8
             inside.items.append(item)
         self._open.append(_Open("item", self._end(length), inside.implicit, item))
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from cspine.decoding import kinds
+from cspine.decoding.announced import Announced
 from cspine.errors import Refused, Skipped
 from cspine.reasons import Reason
 
@@ -41,6 +42,7 @@ class Header:
     sop_uid: str | None = None
     meta: Meta = field(default_factory=Meta)
     flags: tuple[str, ...] = ()
+    announced: tuple[Announced, ...] = ()
 
 
 class RefusedWithHeader(Refused):

@@ -47,7 +47,7 @@ class Reader:
         if not value:
             self.flags.add(Reason.MISSING_UID)
             return None
-        if len(value) > MAX_UID or not _UID.fullmatch(value):
+        if not is_uid(value):
             self.flags.add(Reason.BAD_UID)
             return None
         return value
@@ -131,6 +131,11 @@ class Reader:
         if cleaned != text.strip() or len(text) > LIMITS[vr]:
             self.flags.add(Reason.BAD_TEXT)
         return cleaned[: KEPT[vr]] or None
+
+
+def is_uid(value: str) -> bool:
+    """Say whether a text is a UID (PS3.5 9.1), leading zeros allowed."""
+    return len(value) <= MAX_UID and _UID.fullmatch(value) is not None
 
 
 # Latin alphabet 9 is in PS3.3 C.12.1.1.2, and not yet in pydicom's table
