@@ -19,7 +19,7 @@ from tests.fuzz.mutations import mutated, originals
 from tests.fuzz.trials import ACCEPTED, CRASH, FAULT, HANG, MEMORY, MIB, Summary, Trial, alone, peak, trials
 
 EVERY = 1000
-SHOWN = 20  # seeds of each trouble whose words are printed
+SHOWN = 20  # seeds of one trouble
 
 
 def main() -> int:
@@ -51,8 +51,7 @@ def _only(settings: Settings, seed: int, save: Path | None) -> int:
         save.write_bytes(mutated(files, random.Random(seed)))
     with tempfile.TemporaryDirectory(prefix="cspine-fuzz-") as folder:
         trial = alone(settings, files, seed, Path(folder) / "journal")
-    print(trial)
-    print(trial.words)
+    print(f"{', '.join(trial.outcomes)} {trial.words}")
     return 1 if {FAULT, HANG} & set(trial.outcomes) else 0
 
 
@@ -64,9 +63,10 @@ def _print(summary: Summary, seconds: float) -> None:
     print(f"accepted                  {accepted:.1%}")
     for title, outcome in (("faults", FAULT), ("crashes of a child", CRASH), ("hangs", HANG), ("memory limit", MEMORY)):
         found = summary.having(outcome)
-        print(f"{title:25} {len(found)} {' '.join(str(trial.seed) for trial in found)}")
-        for trial in found[:SHOWN]:
-            print(f"  seed {trial.seed}: {trial.words}")
+        print(f"{title:25} {len(found)}")
+        for words in sorted({trial.words for trial in found}):
+            seeds = [str(trial.seed) for trial in found if trial.words == words]
+            print(f"  {words}: {len(seeds)}, seeds {' '.join(seeds[:SHOWN])}")
     print(f"peak of a child           {_largest(summary.largest)}")
     print(f"slowest                   {summary.slowest.seconds:.2f} s (seed {summary.slowest.seed})")
     print(f"peak of the parent        {peak() / MIB:.0f} MiB")

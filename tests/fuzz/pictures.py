@@ -31,7 +31,7 @@ def archives(films: list[bytes]) -> dict[str, bytes]:
         "zip nested": archive([archive(films[:1]), films[0]]),
         "zip64": archive(films[:2], wide=True),
         "zip of many": archive([films[0], *(b"note %d" % number for number in range(12))]),
-        "zip with comment": archive(films[:1], comment=b"PK\x05\x06 a comment"),
+        "zip with comment": archive(films[:1], comment=b"from the archive" * 40),
         "zip of pictures": archive([saved(BYTES, "PNG"), saved(BYTES, "JPEG"), b""]),
     }
 

@@ -5,7 +5,9 @@ import io
 import json
 import os
 import random
+import re
 import resource
+import sys
 import tempfile
 import time
 import traceback
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Any, BinaryIO
 
 from cspine import archives
@@ -29,6 +32,7 @@ BLOCK = 100
 CHUNK = 2**16
 ACCEPTED, FAULT, CRASH, HANG, MEMORY = "accepted", "fault", "crash", "hang", "memory limit"
 MIB = 2**20
+DEATH = re.compile(r'File ".*/cspine/decoding/(\w+\.py)", line (\d+)')
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Trial:
     outcomes: list[str]  # of each file in it: `accepted` or a reason; else one of the words above
     grown: int = 0  # bytes by which the child's resident memory rose above what it was before, at its highest
     seconds: float = 0.0
-    words: str = ""  # of what went wrong: a traceback
+    words: str = ""  # what went wrong, and where
 
 
 @dataclass
@@ -88,7 +92,7 @@ def alone(settings: Settings, files: list[bytes], seed: int, journal: Path) -> T
     except Refused as refused:
         done, words = _read(journal)
         return done[0] if done else Trial(seed, [HANG if "no end" in refused.detail else CRASH],
-                                          words=f"{refused.detail}\n{words}")  # fmt: skip
+                                          words=f"{refused.detail} at {words}")  # fmt: skip
     return _read(journal)[0][0]
 
 
@@ -154,11 +158,18 @@ def _trial(files: list[bytes], seed: int, settings: Settings) -> dict[str, Any]:
     try:
         outcomes = try_file(data, settings)
     except MemoryError:
-        outcomes, words = [MEMORY], traceback.format_exc(limit=-3)
+        outcomes, words = [MEMORY], _place(*sys.exc_info())
     except Exception:  # noqa: BLE001  # whatever else it is, it is what we look for
-        outcomes, words = [FAULT], traceback.format_exc(limit=-4)
+        outcomes, words = [FAULT], _place(*sys.exc_info())
     return {"seed": seed, "outcomes": outcomes, "grown": max(0, peak() - before),
             "seconds": time.monotonic() - began, "words": words}  # fmt: skip
+
+
+def _place(kind: type[BaseException] | None, _: object, trace: TracebackType | None) -> str:
+    """Name an exception by its type and by the last of our own lines, so that one cause has one name."""
+    ours = [frame for frame in traceback.extract_tb(trace) if "cspine" in Path(frame.filename).parts]
+    where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "the trial itself"
+    return f"{kind.__name__ if kind else None} at {where}"
 
 
 def _restart_peak() -> int:
@@ -182,14 +193,10 @@ def _write(log: IO[str], value: Any) -> None:
 
 
 def _read(journal: Path) -> tuple[list[Trial], str]:
-    """Return the trials that ended, and what stands behind them: the traceback of a death."""
-    done, words = [], []
-    for line in journal.read_text(errors="replace").splitlines() if journal.exists() else []:
-        if line.startswith("{"):
-            done.append(Trial(**json.loads(line)))
-        elif not line.strip().isdigit():
-            words.append(line)
-    return done, "\n".join(words)
+    """Return the trials that ended, and where the child died, if it did: its last lines in our decoder."""
+    text = journal.read_text(errors="replace") if journal.exists() else ""
+    done = [Trial(**json.loads(line)) for line in text.splitlines() if line.startswith("{")]
+    return done, ", ".join(f"{file}:{line}" for file, line in DEATH.findall(text)[:2])
 
 
 def _settled(settings: Settings, files: list[bytes], block: range, journal: Path) -> Iterator[Trial]:

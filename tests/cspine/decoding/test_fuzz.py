@@ -1,79 +1,69 @@
-"""Two thousand seeded mutations of every kind of file: each ends in pictures or in a reason, in a child's own time."""
+"""Two thousand damaged files of every kind: each ends in pictures or in a reason; `make fuzz` tries twenty thousand."""
 
-import io
+import ctypes
 import random
-import warnings
+import time
+from pathlib import Path
 
-import numpy as np
-from PIL import Image
+import pytest
 
-from cspine.decoding import canonical, decode
-from cspine.decoding.isolation import isolated
-from cspine.errors import Refused, Skipped
 from cspine.reasons import Reason
 from cspine.settings import Settings
-from tests.cspine.decoding import objects
-from tests.cspine.decoding.objects import dicom, ramp
+from tests.fuzz import trials
+from tests.fuzz.mutations import mutated, originals
+from tests.fuzz.trials import ACCEPTED, CRASH, FAULT, HANG, MEMORY, Summary, Trial
 
-BLOCK, BLOCKS = 250, 8
-
-
-def originals() -> list[bytes]:
-    """Make a small file of every syntax and kind."""
-    files = [dicom(ramp(), syntax) for syntax in objects.ENCODERS if syntax != objects.BASELINE]
-    files += [dicom(ramp(bits=8, dtype=np.uint8), objects.BASELINE, bits=8)]
-    files += [dicom(ramp(), syntax) for syntax in (objects.IMPLICIT, objects.DEFLATED, objects.BIG_ENDIAN)]
-    for form in ("PNG", "JPEG", "TIFF", "BMP", "WEBP"):
-        file = io.BytesIO()
-        Image.fromarray(ramp(bits=8, dtype=np.uint8)).save(file, form)
-        files.append(file.getvalue())
-    for form in ("PNG", "TIFF"):
-        file = io.BytesIO()
-        Image.fromarray(ramp(bits=16)).save(file, form)
-        files.append(file.getvalue())
-    return files
+COUNT = 2000
 
 
-def mutated(data: bytes, dice: random.Random) -> bytes:
-    """Change, remove, double or cut some bytes, mostly near the beginning."""
-    changed = bytearray(data)
-    for _ in range(dice.choice([1, 1, 2, 5, 20])):
-        if not changed:
-            break
-        at = dice.randrange(len(changed) if dice.random() < 0.5 else min(len(changed), 1500))
-        what = dice.random()
-        if what < 0.6:
-            changed[at : at + 1] = bytes([dice.choice([0, 1, 127, 128, 255, dice.randrange(256)])])
-        elif what < 0.75:
-            changed[at : at + dice.randrange(1, 8)] = bytes([dice.choice([0, 255])] * dice.randrange(1, 8))
-        elif what < 0.85:
-            del changed[at : at + dice.randrange(1, 50)]
-        elif what < 0.95:
-            changed[at:at] = changed[at : at + dice.randrange(1, 50)]
-        else:
-            del changed[at + 1 :]
-    return bytes(changed)
+def test_every_damaged_file_ends_in_pictures_or_a_reason(settings: Settings) -> None:
+    summary = Summary()
+    for trial in trials.trials(settings, range(COUNT), at_once=2):
+        summary.add(trial)
+    assert summary.troubled == []
+    assert summary.count == COUNT
+    assert set(summary.outcomes) <= {ACCEPTED, *(reason.value for reason in Reason)} - {Reason.INTERNAL_ERROR.value}
+    assert 0.1 < summary.outcomes[ACCEPTED] / summary.outcomes.total() < 0.9
+    assert summary.largest.grown < settings.prepare_memory_bytes
 
 
-def outcomes(first: int, count: int) -> list[str]:
-    """Decode the mutations of some seeds; anything but a picture or a reason ends the child."""
-    files = originals()
-    warnings.simplefilter("ignore")
-    found = []
-    for seed in range(first, first + count):
-        dice = random.Random(seed)
-        try:
-            decoded = decode(io.BytesIO(mutated(dice.choice(files), dice)), "film", Settings())
-            found.append("accept" if all(canonical(frame).size for frame in decoded.frames) else "nothing")
-        except (Refused, Skipped) as error:
-            found.append(error.reason.value)
-    return found
+def test_the_files_are_sound_before_they_are_damaged(settings: Settings) -> None:
+    refused = [outcomes for outcomes in (trials.try_file(data, settings) for data in originals())
+               if ACCEPTED not in outcomes]  # fmt: skip
+    assert refused == [[Reason.ANIMATED_IMAGE.value]] * 2
 
 
-def test_every_mutation_ends_in_pictures_or_a_reason(settings: Settings) -> None:
-    found = []
-    for block in range(BLOCKS):
-        found += isolated(settings, outcomes, block * BLOCK, BLOCK).result()
-    assert len(found) == BLOCK * BLOCKS
-    assert set(found) <= {"accept", *(reason.value for reason in Reason)} - {Reason.INTERNAL_ERROR.value}
-    assert 0.1 < found.count("accept") / len(found) < 0.9
+def test_damage_is_told_by_its_seed_alone() -> None:
+    once, again = ([mutated(files, random.Random(seed)) for seed in range(50)] for files in (originals(), originals()))
+    assert once == again
+    assert len(set(once)) > 40
+
+
+def test_a_death_is_laid_to_its_file(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    fates = {3: CRASH, 5: MEMORY, 7: HANG, 8: FAULT}
+    monkeypatch.setattr(trials, "mutated", lambda files, dice: bytes([dice.randrange(256)]))
+    by_byte = {bytes([random.Random(seed).randrange(256)]): fate for seed, fate in fates.items()}
+
+    def meet(data: bytes, _: Settings) -> list[str]:
+        fate = by_byte.get(data)
+        if fate == CRASH:
+            ctypes.string_at(0)
+        elif fate == HANG:
+            time.sleep(60)
+        elif fate:
+            raise {MEMORY: MemoryError, FAULT: ZeroDivisionError}[fate]
+        return [ACCEPTED]
+
+    monkeypatch.setattr(trials, "try_file", meet)
+    hasty = settings.model_copy(update={"prepare_seconds": 1})
+    found: list[Trial] = list(trials.trials(hasty, range(10)))
+    assert [trial.seed for trial in found] == list(range(10))
+    assert [trial.outcomes for trial in found] == [[fates.get(seed, ACCEPTED)] for seed in range(10)]
+    assert found[3].words.startswith("the decoder ended with -11")
+    assert found[8].words.startswith("ZeroDivisionError at test_fuzz.py:")
+
+
+def test_what_is_tried_alone_is_what_was_tried_in_company(settings: Settings, tmp_path: Path) -> None:
+    together = list(trials.trials(settings, range(40, 48)))
+    single = [trials.alone(settings, originals(), seed, tmp_path / "journal") for seed in range(40, 48)]
+    assert [trial.outcomes for trial in single] == [trial.outcomes for trial in together]
