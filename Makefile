@@ -20,7 +20,7 @@ FITS := import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13)))
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
-.PHONY: help setup demo up test check bench lock
+.PHONY: help setup demo up test check bench fuzz memory lock
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,8 +43,15 @@ check: $(DEV) ## Lint, format, types and the borders between the folders
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(RUN) $(PEER) ## Measure decoding beside pydicom, and the whole chain (5 minutes; ARGS=--syntaxes: decoding)
+bench: $(RUN) $(PEER) ## Measure decoding beside pydicom, then the whole chain and its parts (about 5 minutes)
+	@$(BIN)/python -m tests.bench.decoding
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: $(DEV) ## Damage 20,000 files by seed and decode each in a limited child (COUNT=, SEED= the first)
+	@$(BIN)/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+
+memory: $(DEV) ## Measure the memory of web and workers under large files, bombs and a folder of 10,000 (ARGS="bombs": a part)
+	@$(BIN)/python -m tests.memory $(ARGS)
 
 lock: $(DEV) ## Pin what requirements/*.in ask for, keeping the pins that still fit (UPGRADE=1: the newest of all)
 	@$(COMPILE) requirements/dev.in --output-file requirements/dev.txt

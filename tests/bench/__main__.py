@@ -1,6 +1,6 @@
-"""`make bench`: a film's CPU time by transfer syntax beside pydicom's, and the whole chain beside the network alone.
+"""The second half of `make bench`: studies per second of the whole chain, beside the network alone, and the parts.
 
-What is compared takes turns in one run, so that what else the machine does meets both alike; medians are printed.
+The rounds of both take turns in one run, so that what else the machine does meets both alike; medians are printed.
 """
 
 import argparse
@@ -13,9 +13,8 @@ from pathlib import Path
 from statistics import median
 
 from cspine.settings import Settings
-from tests.bench import inputs, parts, syntaxes
+from tests.bench import inputs, parts
 from tests.bench.chain import Chain, OneByOne, installation, warmed
-from tests.bench.peer import PYTHON, Peer
 
 SEED = 500_000
 
@@ -26,10 +25,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pngs", type=int, default=60, help="studies in a round")
     parser.add_argument("--films", type=int, default=24, help="studies in a round")
-    parser.add_argument("--syntaxes", action="store_true", help="measure the transfer syntaxes only (a minute)")
     chosen = parser.parse_args()
-    if not PYTHON.is_file():
-        parser.error(f"{PYTHON} is missing; `make bench` makes it")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with tempfile.TemporaryDirectory(prefix="cspine-bench-") as folder:
         root = Path(folder)
@@ -39,22 +35,9 @@ def main() -> int:
         print(
             f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
         )
-        measure_syntaxes(settings, root)
-        if not chosen.syntaxes:
-            measure_chain(settings, root, chosen.rounds, chosen.pngs, chosen.films)
-            measure_parts(settings, root)
+        measure_chain(settings, root, chosen.rounds, chosen.pngs, chosen.films)
+        measure_parts(settings, root)
     return 0
-
-
-def measure_syntaxes(settings: Settings, root: Path) -> None:
-    """Print what each part of a film costs by transfer syntax, and what pydicom takes."""
-    rows, columns = inputs.FILM_SIZE
-    print(
-        f"\nDICOM {rows}x{columns}, {inputs.BITS} bits in 16 (JPEG baseline: 8), one thread: CPU milliseconds of a film"
-    )
-    with Peer() as peer:
-        found = list(syntaxes.rows(root / "syntaxes", peer, settings))
-    print("\n".join(syntaxes.table(found)), flush=True)
 
 
 def measure_chain(settings: Settings, root: Path, rounds: int, pngs: int, films: int) -> None:

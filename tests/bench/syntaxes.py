@@ -1,4 +1,4 @@
-"""CPU milliseconds of one film by transfer syntax, part by part, and by turns with pydicom's usual plugins.
+"""CPU milliseconds of one film in a transfer syntax, part by part, and by turns with pydicom's usual plugins.
 
 What a library's decoder takes is told apart by timing its own calls while our code makes them, so that one run gives
 both and no difference of two long runs is needed. CPU time is of the process that does the work, all threads.
@@ -7,9 +7,11 @@ both and no difference of two long runs is needed. CPU time is of the process th
 import hashlib
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -32,12 +34,12 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from cspine.blobs import CHUNK
 from cspine.decoding import Frame, canonical, decode, grey, preview, thumbnail
 from cspine.decoding.dicom import open_object
 from cspine.decoding.frame import Geometry, blank
 from cspine.decoding.stored import stored_frames
 from cspine.settings import Settings
-from tests.bench import inputs
 from tests.bench.peer import Peer
 from worker.prepare import PNG_LEVEL
 
@@ -59,7 +61,7 @@ PARTS = ("read", "hash", "header", "checks", LIBRARY, "LUT", "blank", "resize", 
 SAME = ("read", "header", "checks", LIBRARY, "LUT", "blank", "resize")  # what the peer does too, in its own way
 LIMIT, SHARE = 45.0, 1 / 3
 ROUNDS = 9
-SEED = 700_000
+Take = Callable[[Path], dict[str, float]]
 
 
 class Watch:
@@ -142,13 +144,17 @@ class Row:
 
 
 def ours(path: Path, settings: Settings) -> dict[str, float]:
-    """Take a film through intake and prepare once and return the milliseconds of each part."""
-    watch = Watch()
-    with watch.part("read"):
-        data = path.read_bytes()
-    with watch.part("hash"):
-        hashlib.sha256(data).hexdigest()
-    del data
+    """Take a film through intake and prepare once and return the milliseconds of each part.
+
+    The file is hashed in pieces, as intake does: to hold it whole would leave memory at hand that prepare has not.
+    """
+    watch, digest, chunk = Watch(), hashlib.sha256(), b"-"
+    with path.open("rb") as file:
+        while chunk:
+            with watch.part("read"):
+                chunk = file.read(CHUNK)
+            with watch.part("hash"):
+                digest.update(chunk)
     with path.open("rb") as file, watch.library():
         with watch.part("header"):
             image = open_object(file, settings)
@@ -170,10 +176,17 @@ def ours(path: Path, settings: Settings) -> dict[str, float]:
     return watch.parts
 
 
-def measured(name: str, path: Path, peer: Peer, settings: Settings, rounds: int = ROUNDS) -> Row:
+@contextmanager
+def own_process(settings: Settings) -> Iterator[Take]:
+    """Give `ours` in a new process, as a prepare child is one: what this one did before must not leave it memory."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield lambda path: pool.submit(ours, path, settings).result()
+
+
+def measured(name: str, path: Path, take: Take, peer: Peer, settings: Settings, rounds: int = ROUNDS) -> Row:
     """Compare the pictures of both sides, which must be alike within a grey level, then measure them by turns.
 
-    The first round of each is not counted.
+    `take` is `ours`, here or in another process. The first round of each is not counted.
     """
     with path.open("rb") as file:
         pixels = decode(file, path.name, settings).frames[0].pixels
@@ -183,43 +196,13 @@ def measured(name: str, path: Path, peer: Peer, settings: Settings, rounds: int 
     if plugin is not None:
         difference = int(np.abs(pixels.astype(np.int16) - np.load(picture)).max())
         assert difference <= 1, f"{name}: the peer's picture is {difference} levels from ours"
-    ours(path, settings)
+    take(path)
     mine, other = [], []
     for _ in range(rounds):
-        mine.append(ours(path, settings))
+        mine.append(take(path))
         if plugin is not None:
             other.append(peer.take(path, plugin))
     return Row(name, _medians(mine), _medians(other), plugin, difference)
-
-
-def rows(folder: Path, peer: Peer, settings: Settings, rounds: int = ROUNDS) -> Iterator[Row]:
-    """Write a film in each syntax and measure it."""
-    folder.mkdir(parents=True)
-    for number, (name, syntax) in enumerate(SYNTAXES.items()):
-        path = inputs.write_film(folder / f"{number}.dcm", SEED, syntax)
-        yield measured(name, path, peer, settings, rounds)
-
-
-def table(found: Sequence[Row]) -> Iterator[str]:
-    """Give the lines: our parts against their limit, then the peer's work, from the file to the small picture."""
-    yield _line("our parts", [*PARTS, "our part", "limit"])
-    for row in found:
-        figures = [f"{value:.1f}" for value in (*(row.parts[part] for part in PARTS), row.ours, row.limit)]
-        yield _line(row.name, figures) + ("" if row.ours <= row.limit else "  above the limit")
-    yield ""
-    yield _line("the same work", ["ours", "pydicom", "times", "all ours", "times", "levels"]) + "   its pixel_array"
-    for row in found:
-        if row.plugin is None:
-            yield _line(row.name, [f"{row.same:.1f}"]) + "   no plugin of pydicom reads it"
-            continue
-        theirs = sum(row.peer.values())
-        figures = [f"{row.same:.1f}", f"{theirs:.1f}", f"{theirs / row.same:.2f}"]
-        figures += [f"{row.whole:.1f}", f"{theirs / row.whole:.2f}", str(row.difference)]
-        yield _line(row.name, figures) + f"   {row.peer[LIBRARY]:.1f} by {row.plugin or 'pydicom itself'}"
-
-
-def _line(name: str, cells: Sequence[str]) -> str:
-    return f"  {name:18}" + "".join(f"{cell:>9}" for cell in cells)
 
 
 def _medians(rounds: list[dict[str, float]]) -> dict[str, float]:

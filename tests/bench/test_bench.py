@@ -12,7 +12,7 @@ from cspine.commands.release import DEMO
 from cspine.decoding import canonical, decode
 from cspine.settings import Settings
 from models import release
-from tests.bench import inputs, parts, syntaxes
+from tests.bench import decoding, inputs, parts, syntaxes
 from tests.bench.chain import OneByOne, installation
 from tests.bench.peer import Peer
 
@@ -67,7 +67,7 @@ def peer() -> Iterator[Peer]:
 def test_each_syntax_is_measured_part_by_part(name: str, peer: Peer, tmp_path: Path, own: Settings) -> None:
     syntax = syntaxes.SYNTAXES[name]
     path = inputs.write_film(tmp_path / "film.dcm", 7, syntax, (250, 200))
-    row = syntaxes.measured(name, path, peer, own, rounds=1)
+    row = syntaxes.measured(name, path, lambda film: syntaxes.ours(film, own), peer, own, rounds=1)
     without_library = {part for part, value in row.parts.items() if value == 0}
     assert without_library == ({"decode"} if name == "explicit" else set())
     assert min(row.parts.values()) >= 0
@@ -77,13 +77,19 @@ def test_each_syntax_is_measured_part_by_part(name: str, peer: Peer, tmp_path: P
         assert row.plugin == ""
 
 
+def test_our_side_can_run_in_a_process_of_its_own(tmp_path: Path, own: Settings) -> None:
+    path = inputs.write_film(tmp_path / "film.dcm", 7, syntaxes.SYNTAXES["HTJ2K .201"], (250, 200))
+    with syntaxes.own_process(own) as take:
+        assert take(path).keys() == syntaxes.ours(path, own).keys()
+
+
 def test_pictures_that_differ_are_not_measured(
     peer: Peer, tmp_path: Path, own: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = inputs.write_film(tmp_path / "film.dcm", 7, syntaxes.SYNTAXES["explicit"], (250, 200))
     monkeypatch.setattr(peer, "choose", lambda film, save: np.save(save, np.zeros((250, 200), np.uint8)) or "")
     with pytest.raises(AssertionError, match="levels from ours"):
-        syntaxes.measured("explicit", path, peer, own, rounds=1)
+        syntaxes.measured("explicit", path, lambda film: {}, peer, own, rounds=1)
 
 
 def test_the_table_says_where_our_part_is_above_its_limit() -> None:
@@ -94,7 +100,7 @@ def test_the_table_says_where_our_part_is_above_its_limit() -> None:
         syntaxes.Row("above", parts_of | {"LUT": 9.5}, {}, None, 0),
         syntaxes.Row("a third", parts_of | {"LUT": 9.5, "decode": 150.0}, peer_of, "", 0),
     ]
-    lines = list(syntaxes.table(rows))
+    lines = list(decoding.table(rows))
     assert [one.ours for one in rows] == [40, 45.5, 45.5]
     assert [one.limit for one in rows] == [45, 45, 50]
     assert [line.split()[0] for line in lines if line.endswith("above the limit")] == ["above"]
