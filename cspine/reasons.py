@@ -61,10 +61,14 @@ class Reason(StrEnum):
     MISSING_UID = "missing_uid", "A UID is missing; the study has one of our own."
     BAD_WINDOW = "bad_window", "The window is unusable; the picture is shown from its least to its greatest value."
     UID_CONFLICT = "uid_conflict", "Two different pictures carry the same SOP Instance UID; check which is right."
+    PATIENT_CONFLICT = (
+        "patient_conflict",
+        "Files of one study name different patients; find out whose pictures these are before they are read.",
+    )
     HEADER_CHANGED = "header_changed", "The same picture came again under another header; the first header stays."
 
     # What a study or an image is flagged for
-    PARTIAL = "partial", "Some of the study could not be read; the answer covers only the rest."
+    PARTIAL = "partial", "Some of the study could not be read or never came; the answer covers only the rest."
     BLANK_IMAGE = "blank_image", "The picture is blank or constant; there is nothing to analyse."
     WRONG_BODY_PART = "wrong_body_part", "The header says that this is not a cervical spine; no label is given."
     OUT_OF_DISTRIBUTION = (

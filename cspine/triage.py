@@ -24,7 +24,7 @@ class Bucket(StrEnum):
 
 DISQUALIFYING = (Reason.WRONG_BODY_PART, Reason.BLANK_IMAGE, Reason.OUT_OF_DISTRIBUTION)
 IN_WORK = "In work"
-STUDY_FAULTS = (Reason.UID_CONFLICT,)
+STUDY_FAULTS = (Reason.UID_CONFLICT, Reason.PATIENT_CONFLICT)
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,16 @@ class StudyFacts:
     images: Sequence[ImageAnswer]
     rejected_files: int
     flags: tuple[str, ...] = ()  # of the study itself
+    here: int = 0  # instances that came
+    announced: int = 0  # instances that the study's own objects say it has; 0 where nothing is missing
+
+    @property
+    def partial(self) -> str:
+        """What of the study could not be read or never came, in words; empty where nothing is missing."""
+        parts = [f"{files_in_words(self.rejected_files)} could not be read"] if self.rejected_files else []
+        if self.announced > self.here:
+            parts.append(f"only {self.here} of {self.announced} announced instances came")
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -147,8 +157,8 @@ def _what_is_missing(facts: StudyFacts, images: Sequence[ImageAnswer]) -> str:
             parts.append(f"{reason.value.replace('_', ' ')} in {hit} of {len(images)} images")
     if unanswered := sum(image.label is None for image in images):
         parts.append(f"no result for {unanswered} of {len(images)} images")
-    if facts.rejected_files:
-        parts.append(f"partial, {files_in_words(facts.rejected_files)} could not be read")
+    if facts.partial:
+        parts.append(f"partial, {facts.partial}")
     parts += [flag.replace("_", " ") for flag in facts.flags if flag in (*STUDY_FAULTS, Reason.PARTIAL)]
     if not images:
         parts.append("no image")
@@ -156,7 +166,7 @@ def _what_is_missing(facts: StudyFacts, images: Sequence[ImageAnswer]) -> str:
 
 
 def _flags(facts: StudyFacts, images: Sequence[ImageAnswer]) -> tuple[str, ...]:
-    partial = [Reason.PARTIAL.value] if facts.rejected_files and images else []
+    partial = [Reason.PARTIAL.value] if facts.partial and images else []
     every = [*facts.flags, *partial, *(flag for image in images for flag in image.flags)]
     return tuple(dict.fromkeys(every))
 

@@ -14,7 +14,7 @@ import structlog
 from cspine import archives
 from cspine.blobs import BlobStore, Stored
 from cspine.database import Database
-from cspine.decoding import Header, RefusedWithHeader, read_header
+from cspine.decoding import Header, RefusedWithHeader, SkippedWithHeader, read_header
 from cspine.errors import Refused, ServiceFault, Skipped
 from cspine.queue import Bell
 from cspine.reasons import Reason
@@ -84,6 +84,9 @@ class Intake:
                 outcome = refusal.header  # its study shall know of it: prepare will refuse it there
             else:
                 outcome = Refusal(Disposition.REJECTED, refusal.reason.value, refusal.header.kind)
+        except SkippedWithHeader as skipped:
+            header = skipped.header
+            outcome = Refusal(Disposition.NOT_AN_IMAGE, skipped.reason.value, header.kind, header)
         except Skipped as skipped:
             outcome = Refusal(Disposition.NOT_AN_IMAGE, skipped.reason.value)
         except Refused as refusal:

@@ -4,14 +4,14 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from cspine.blobs import Stored
 from cspine.database import lock, now
 from cspine.decoding import Header
 from cspine.reasons import Reason
-from cspine.records import batches, screenings, studies
+from cspine.records import announcements, batches, patients, screenings, studies
 from cspine.records.screenings import Ring
 from cspine.states import RETRIABLE, Disposition
 from cspine.tables import Batch, ReceivedFile, Study
@@ -26,6 +26,7 @@ class Refusal:
     disposition: Disposition
     reason: str
     kind: str | None = None
+    header: Header | None = None  # of an object without a picture
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Incoming:
     name: str
     stored: Stored | None
     outcome: Header | Refusal
+
+    @property
+    def header(self) -> Header | None:
+        """What is known of the file, whether it is a picture or not."""
+        return self.outcome if isinstance(self.outcome, Header) else self.outcome.header
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,7 @@ class Receipt:
 def admit(session: Session, batch: Batch, incoming: Sequence[Incoming]) -> list[Receipt]:
     """Record received files together: each as the original of its bytes, or as a duplicate of it."""
     receipts = [_admit(session, batch, one) for one in incoming]
-    if changed := {receipt.study_id for receipt in receipts if receipt.study_id and receipt.ring}:
-        studies.refresh(session, *changed)
+    _heed(session, [one.outcome.header for one in incoming if isinstance(one.outcome, Refusal) and one.outcome.header])
     return receipts
 
 
@@ -77,11 +82,15 @@ def _admit(session: Session, batch: Batch, one: Incoming) -> Receipt:
         return _admit_duplicate(session, batch, one, one.stored, first)
     row = _row(session, batch, one, original=True)
     _add(session, row)
+    if one.header is not None:
+        announcements.note(session, row, one.header)
     if isinstance(one.outcome, Header):
         row.blob_key = one.stored.key
         return _receipt(row, _join_study(session, batch, row, one.outcome), keeps_blob=True)
     if one.outcome.disposition is Disposition.REJECTED:
         batches.note_unreadable(session, batch.id, 1)
+    elif one.header is not None:
+        _lay_beside(session, row, one.header)
     return _receipt(row)
 
 
@@ -93,15 +102,18 @@ def _admit_duplicate(session: Session, batch: Batch, one: Incoming, stored: Stor
         if isinstance(one.outcome, Header):
             first.disposition, first.reason, first.blob_key = Disposition.ACCEPTED, None, stored.key
             first.kind, first.flags = one.outcome.kind, list(one.outcome.flags)
+            _identify(first, one.outcome)
+            announcements.note(session, first, one.outcome)
             batches.note_unreadable(session, first.batch_id, -1)
             ring, keeps_blob = _join_study(session, batch, first, one.outcome), True
-    elif first.study_id is not None:
+    elif first.study_id is not None and first.disposition != Disposition.NOT_AN_IMAGE:
         screening = screenings.shown(session, first.study_id)
         if screening is not None and screening.state in RETRIABLE:
             reason = reason or screening.reason
             if screening.reason == Reason.BLOB_MISSING and first.blob_key is not None:
                 first.blob_key, keeps_blob = stored.key, True  # the study was sent again, as the reason asks for
             ring = screenings.restart(session, screening.id)
+            studies.refresh(session, first.study_id)
         elif screening is not None and first.disposition == Disposition.REJECTED:
             screenings.decode_again(session, first.study_id)
             ring = screenings.begin(session, session.get_one(Study, first.study_id), screening.lane)
@@ -114,20 +126,48 @@ def _admit_duplicate(session: Session, batch: Batch, one: Incoming, stored: Stor
 
 def _join_study(session: Session, batch: Batch, file: ReceivedFile, header: Header) -> Ring:
     """Put a file into the study that its header names, or into one of its own, and send the study to work."""
-    study = _study(session, batch, header)
+    study = _known(session, header.study_uid) or _new_study(session, batch, header)
+    stranger = patients.differ(study, header.meta)
+    if stranger:
+        file.flags = [*file.flags, Reason.PATIENT_CONFLICT.value]
     file.study_id = study.id
     session.flush()
-    return screenings.begin(session, study, batch.lane)
+    ring = screenings.begin(session, study, batch.lane)
+    if not stranger:
+        patients.complete(study, header.meta)  # the study is written after its screening, as everywhere
+    return ring
 
 
-def _study(session: Session, batch: Batch, header: Header) -> Study:
-    uid = header.study_uid
-    if uid is not None:
-        lock(session, f"study {uid}")
-        known = session.scalars(select(Study).where(Study.study_uid == uid)).one_or_none()
-        if known is not None:
-            return known
-    meta = header.meta
+def _lay_beside(session: Session, file: ReceivedFile, header: Header) -> None:
+    """List an object without a picture among its study's files; where no picture came yet, that of the study does so.
+
+    A study that has nothing else is none: there would be nothing to read in it.
+    """
+    study = _known(session, header.study_uid)
+    if study is not None:
+        file.study_id = study.id
+
+
+def _heed(session: Session, headers: Sequence[Header]) -> None:
+    """Look anew at the studies of which objects without a picture say something; they are not sent to work by it."""
+    uids = {one.study_uid for header in headers for one in header.announced}
+    uids |= {header.study_uid for header in headers if header.study_uid is not None}
+    ids = session.scalars(select(Study.id).where(Study.study_uid.in_(uids)).order_by(Study.id)).all() if uids else []
+    if ids:
+        screenings.hold(session, ids)
+        studies.refresh(session, *ids)
+
+
+def _known(session: Session, uid: str | None) -> Study | None:
+    """Return the study of this UID, and keep others from making one until the transaction ends."""
+    if uid is None:
+        return None
+    lock(session, f"study {uid}")
+    return session.scalars(select(Study).where(Study.study_uid == uid)).one_or_none()
+
+
+def _new_study(session: Session, batch: Batch, header: Header) -> Study:
+    uid, meta = header.study_uid, header.meta
     study = Study(
         study_uid=uid or f"2.25.{uuid.uuid4().int}",  # PS3.5 B.2: a UID made from a UUID
         batch_id=batch.id, lane=batch.lane, received_at=now(session), bucket="not_analysed", reason="In work",
@@ -138,18 +178,29 @@ def _study(session: Session, batch: Batch, header: Header) -> Study:
     )  # fmt: skip
     session.add(study)
     session.flush()
+    if uid is not None:
+        beside = update(ReceivedFile).where(ReceivedFile.study_uid == uid, ReceivedFile.study_id.is_(None),
+                                            ReceivedFile.disposition == Disposition.NOT_AN_IMAGE)  # fmt: skip
+        session.execute(beside.values(study_id=study.id))
     return study
+
+
+def _identify(row: ReceivedFile, header: Header) -> None:
+    row.study_uid, row.series_uid, row.sop_uid = header.study_uid, header.series_uid, header.sop_uid
 
 
 def _row(session: Session, batch: Batch, one: Incoming, *, original: bool) -> ReceivedFile:
     refusal = one.outcome if isinstance(one.outcome, Refusal) else None
-    return ReceivedFile(
+    row = ReceivedFile(
         batch_id=batch.id, name=clean(one.name), kind=one.outcome.kind, original=original,
         sha256=one.stored.sha256 if one.stored else None, size=one.stored.size if one.stored else 0,
         disposition=refusal.disposition if refusal else Disposition.ACCEPTED,
         reason=refusal.reason if refusal else None,
         flags=list(one.outcome.flags) if isinstance(one.outcome, Header) else [], received_at=now(session),
     )  # fmt: skip
+    if one.header is not None:
+        _identify(row, one.header)
+    return row
 
 
 def _add(session: Session, row: ReceivedFile) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from cspine.database import now
 from cspine.reasons import Reason
+from cspine.records import studies
 from cspine.states import Disposition, Lane, Outcome, Stage, State, sources
 from cspine.tables import Attempt, ReceivedFile, Screening, Study, new_id
 
@@ -33,8 +34,14 @@ def shown(session: Session, study_id: str) -> Screening | None:
     return session.scalars(query).one_or_none()
 
 
+def hold(session: Session, study_ids: Sequence[str]) -> None:
+    """Keep others from moving the studies' screenings until the transaction ends, so that it sees them as they stay."""
+    query = select(Screening.id).where(Screening.study_id.in_(study_ids), Screening.shadow.is_(False))
+    session.execute(query.order_by(Screening.id).with_for_update()).all()
+
+
 def begin(session: Session, study: Study, lane: str) -> Ring:
-    """Send a study to work because of a new file, whatever state it is in.
+    """Send a study to work because of a new file, whatever state it is in, and have the list show it so.
 
     A running attempt is superseded: its claim no longer holds the row, so that its late write finds nothing.
     """
@@ -43,16 +50,19 @@ def begin(session: Session, study: Study, lane: str) -> Ring:
     if screening is None:
         screening = Screening(study_id=study.id, state=State.RECEIVED, lane=lane, created_at=moment, changed_at=moment)
         session.add(screening)
-        session.flush()
+        studies.refresh(session, study.id)
         return Ring(Stage.PREPARE, lane, screening.id)
+    was = screening.state
     lane = min(Lane(lane), Lane(screening.lane), key=list(Lane).index).value
-    quarantined = screening.state == State.QUARANTINED
+    quarantined = was == State.QUARANTINED
     values = FRESH | {"state": State.RECEIVED, "changed_at": moment, "lane": lane}
     values["group_id"] = new_id() if quarantined else None
     session.execute(update(Screening).where(Screening.id == screening.id).values(**values))
     end_attempts(session, [screening.id], Outcome.SUPERSEDED)
     session.execute(update(Study).where(Study.id == study.id).values(read_at=None, read_by=None, lane=lane))
     session.expire(study)
+    if was != State.RECEIVED:  # else the list shows it so already; a study of thousands of files is not counted at each
+        studies.refresh(session, study.id)
     return Ring(Stage.PREPARE, lane, screening.id)
 
 

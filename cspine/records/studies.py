@@ -2,14 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from cspine import triage
 from cspine.database import now
-from cspine.records import results
+from cspine.records import announcements, results
 from cspine.states import Disposition, State
 from cspine.tables import (
     Attempt,
@@ -56,22 +56,24 @@ def refresh(session: Session, *study_ids: str) -> None:
         row.study_id: row
         for row in session.scalars(select(Screening).where(Screening.study_id.in_(ids), Screening.shadow.is_(False)))
     }
-    files = defaultdict(list)
-    for file in session.scalars(select(ReceivedFile).where(ReceivedFile.study_id.in_(ids)).order_by(ReceivedFile.id)):
-        files[file.study_id].append(file)
+    files = _files(session, ids)
+    lacking = announcements.shortfalls(session, ids)
     answers = defaultdict(list)
     for image, result in _images(session, ids):
         answers[image.study_id].append(_answer(image, result))
     before = {row.id: row.bucket for row in session.execute(select(Study.id, Study.bucket).where(Study.id.in_(ids)))}
     for study_id in ids:
         screening = screenings.get(study_id)
+        here, announced = lacking.get(study_id, (0, 0))
         verdict = triage.judge(
             triage.StudyFacts(
                 state=State(screening.state) if screening else State.FAILED,
                 reason=screening.reason if screening else None,
                 images=answers[study_id],
-                rejected_files=sum(file.disposition == Disposition.REJECTED for file in files[study_id]),
-                flags=tuple(dict.fromkeys(flag for file in files[study_id] for flag in file.flags)),
+                rejected_files=files[study_id].rejected,
+                flags=tuple(files[study_id].flags),
+                here=here,
+                announced=announced,
             )
         )
         # Somebody may have marked it as read before it had this answer.
@@ -125,6 +127,27 @@ def detail(session: Session, study_id: str) -> Detail | None:
         files=files,
         attempts=attempts,
     )
+
+
+@dataclass
+class _Files:
+    rejected: int = 0
+    flags: dict[str, None] = field(default_factory=dict)  # in the order of receipt
+
+
+def _files(session: Session, study_ids: Sequence[str]) -> dict[str | None, _Files]:
+    """Count the refused files of some studies and gather the flags, without a row in memory for each file."""
+    query = (
+        select(ReceivedFile.study_id, ReceivedFile.disposition, ReceivedFile.flags, func.count())
+        .where(ReceivedFile.study_id.in_(study_ids))
+        .group_by(ReceivedFile.study_id, ReceivedFile.disposition, ReceivedFile.flags)
+        .order_by(func.min(ReceivedFile.id))
+    )
+    found: dict[str | None, _Files] = defaultdict(_Files)
+    for study_id, disposition, flags, count in session.execute(query):
+        found[study_id].rejected += count if disposition == Disposition.REJECTED else 0
+        found[study_id].flags.update(dict.fromkeys(flags))
+    return found
 
 
 def image_order(image: Image) -> tuple[int, int, int]:

@@ -37,11 +37,15 @@ class ReceivedFile(Table):
         Index("uq_received_file_original", "sha256", unique=True, sqlite_where=text("original"),
               postgresql_where=text("original")),
         Index("ix_received_file_study_id_disposition", "study_id", "disposition"),
+        Index("ix_received_file_study_uid_sop_uid", "study_uid", "sop_uid"),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"), index=True)
     study_id: Mapped[str | None] = mapped_column(ForeignKey("study.id"))
+    study_uid: Mapped[str | None] = mapped_column(String(64))  # as the header has them, where they are valid
+    series_uid: Mapped[str | None] = mapped_column(String(64))
+    sop_uid: Mapped[str | None] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(1000))  # as sent, cleaned for display; never part of a path of ours
     kind: Mapped[str | None] = mapped_column(String(10))  # dicom, png, jpeg, tiff, bmp, webp, zip, other
     sha256: Mapped[str | None] = mapped_column(String(64))  # null where it was refused before its end
@@ -54,3 +58,17 @@ class ReceivedFile(Table):
     flags: Mapped[list[str]] = mapped_column(default=list)
     decoded: Mapped[bool] = mapped_column(default=False)  # its images are in the table `image`
     received_at: Mapped[datetime]
+
+
+class Announced(Table):
+    """What a received file says of a study, which need not be here yet: that it has an instance, or how many."""
+
+    __tablename__ = "announced"
+    __table_args__ = (Index("ix_announced_study_uid_sop_uid", "study_uid", "sop_uid"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    file_id: Mapped[int] = mapped_column(ForeignKey("received_file.id"), index=True)
+    study_uid: Mapped[str] = mapped_column(String(64))
+    sop_uid: Mapped[str | None] = mapped_column(String(64))  # the instance; null in a row that counts
+    series_uid: Mapped[str | None] = mapped_column(String(64))  # whose instances are counted; null: all of the study
+    instances: Mapped[int | None]  # how many there are

@@ -1,5 +1,6 @@
 """The triage verdict and the place on the list, by cases of design section 7."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -68,6 +69,7 @@ def test_normal_only_where_nothing_is_missing() -> None:
         (facts(image(1, "normal"), rejected=2), "Partial, 2 files could not be read"),
         (facts(image(1, "normal"), image(2, None)), "No result for 1 of 2"),
         (facts(image(1, "normal"), flags=("uid_conflict",)), "Uid conflict"),
+        (facts(image(1, "normal"), flags=("patient_conflict",)), "Patient conflict"),
     ],
 )
 def test_without_an_answer_to_rely_on_it_is_not_analysed(given: StudyFacts, words: str) -> None:
@@ -87,6 +89,15 @@ def test_positive_says_what_is_missing() -> None:
     assert verdict.bucket is Bucket.POSITIVE
     assert verdict.reason == "Fracture suspected, model output 0.90; partial, 1 file could not be read"
     assert "partial" in verdict.flags
+
+
+def test_partial_says_what_could_not_be_read_and_what_never_came() -> None:
+    given = replace(facts(image(1, "normal"), rejected=2), here=3, announced=5)
+    verdict = judge(given)
+    assert verdict.reason == "Partial, 2 files could not be read, only 3 of 5 announced instances came"
+    assert verdict.flags == ("partial",)
+    assert judge(replace(given, images=[])).flags == ()
+    assert judge(replace(given, rejected_files=0, here=5)).bucket is Bucket.NORMAL
 
 
 def test_a_positive_stays_positive_while_more_of_it_is_in_work() -> None:
