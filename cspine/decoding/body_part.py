@@ -2,10 +2,20 @@
 
 import re
 
+from pydicom._uid_dict import UID_dictionary
+
 from cspine.decoding.attributes import Attributes
 
 # Modalities that never are a radiograph or a slice of the neck
 OTHER_MODALITIES = {"MG", "IO", "PX", "US", "IVUS", "ES", "OP", "OPT", "SM", "GM", "BMD", "ECG"}
+
+# The same by (0008,0016) *SOP Class UID*, for where the modality is missing
+_OTHER_CLASSES = re.compile(
+    "Mammography|Intra-Oral|Ultrasound|Endoscop|Microscop|Ophthalmic|Dermoscopic|Breast|Intravascular"
+)
+OTHER_CLASSES = frozenset(
+    uid for uid, entry in UID_dictionary.items() if entry[1] == "SOP Class" and _OTHER_CLASSES.search(entry[0])
+)
 
 # Defined terms of (0018,0015) *Body Part Examined* (PS3.16 annex L) that lie elsewhere, compared without blanks;
 # spine, neck, head-and-neck and whole-body terms are left out, since the neck may be in them
@@ -34,10 +44,10 @@ _NECK_WORDS = re.compile(r"CERV|NECK|SPINE|\bHWS\b|HALS|ATLAS|DENS\b|ODONTOID|RA
 def says_elsewhere(attributes: Attributes) -> bool:
     """Say whether the header excludes a cervical spine; an unknown or absent part says nothing.
 
-    Looked at are (0008,0060) *Modality*, (0018,0015) *Body Part Examined* and (0008,2218) *Anatomic Region Sequence*;
-    where neither of the last two has a value, the words of `DESCRIPTIONS`.
+    Looked at are (0008,0060) *Modality*, (0008,0016) *SOP Class UID*, (0018,0015) *Body Part Examined* and (0008,2218)
+    *Anatomic Region Sequence*; where neither of the last two has a value, the words of `DESCRIPTIONS`.
     """
-    if attributes.code("Modality").upper() in OTHER_MODALITIES:
+    if attributes.code("Modality").upper() in OTHER_MODALITIES or attributes.code("SOPClassUID") in OTHER_CLASSES:
         return True
     regions = (item.code("CodeMeaning") for item in attributes.items("AnatomicRegionSequence"))
     parts = [part for part in (attributes.code("BodyPartExamined"), *regions) if part]

@@ -103,28 +103,28 @@ class Reader:
         try:
             if ESCAPE not in raw:
                 return raw.decode(first)
-            return "".join(self._part(part, delimiters) for part in _PART.findall(raw))
+            return "".join(self._part(part, delimiters, "strict") for part in _PART.findall(raw))
         except UnicodeDecodeError:
             self.flags.add(Reason.BAD_CHARSET)
-            return re.sub(rb"\x1b[$()-][)(]?.", b"", raw).decode(first, "replace")
+            return "".join(self._part(part, delimiters, "replace") for part in _PART.findall(raw))
 
-    def _part(self, part: bytes, delimiters: set[int]) -> str:
+    def _part(self, part: bytes, delimiters: set[int], errors: str) -> str:
         """Decode what follows one escape sequence; a delimiter takes back the first character set (PS3.5 6.1.2.5.3)."""
         first = self._encodings[0]
         if not part.startswith(ESCAPE):
-            return part.decode(first)
+            return part.decode(first, errors)
         length = 4 if part[1:3] in {b"$(", b"$)"} else 3
         encoding = _CODES.get(part[:length])
         if encoding is None:
             self.flags.add(Reason.BAD_CHARSET)
             return part[1:].decode(first, "replace")
         if encoding in STATEFUL:
-            return part.decode(encoding)
+            return part.decode(encoding, errors)
         part = part[length:]
         stop = next((at for at, byte in enumerate(part) if byte in delimiters), len(part))
         if first == ASCII and not part[stop:].isascii():  # in no other set: the escape sequence was not repeated
             first = encoding
-        return part[:stop].decode(encoding) + part[stop:].decode(first)
+        return part[:stop].decode(encoding, errors) + part[stop:].decode(first, errors)
 
     def _clean(self, text: str, vr: str) -> str | None:
         cleaned = _CONTROLS.sub(lambda match: "" if match[0].strip("\0") == "" else " ", text).strip()

@@ -60,3 +60,6 @@ def test_where_else_a_header_names_the_part(attributes: dict[str, Any], flagged:
 def test_a_modality_that_is_never_a_neck_is_flagged(settings: Settings) -> None:
     assert head(dicom(ramp(), Modality="MG"), settings).flags == ("wrong_body_part",)
     assert head(dicom(ramp(), Modality="DX"), settings).flags == ()
+    mammography, digital = "1.2.840.10008.5.1.4.1.1.1.2", "1.2.840.10008.5.1.4.1.1.1.1"
+    assert head(dicom(ramp(), Modality=None, SOPClassUID=mammography), settings).flags == ("wrong_body_part",)
+    assert head(dicom(ramp(), Modality=None, SOPClassUID=digital), settings).flags == ()
