@@ -54,7 +54,7 @@ def test_a_report_lies_beside_its_study_and_sends_nothing_to_work(door: Door) ->
     assert (beside.disposition, beside.reason, beside.study_id) == (
         "not_an_image",
         "non_image_object",
-        receipt.study_id,
+        study,
     )
     with door.database.read() as session:
         assert session.scalars(select(Screening.state)).one() == State.DONE
