@@ -116,7 +116,8 @@ class BlobStore:
                         raise
                 return
             final, part = Path(path), Path(f"{path}.part")
-            final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (Path(self._root), final.parent):  # of parents, mkdir gives the mode to the last only
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             try:
                 with part.open("xb") as file:
                     yield file

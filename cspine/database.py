@@ -17,6 +17,7 @@ from cspine.settings import Settings
 BUSY_SECONDS = 30
 CONNECTIONS = 5  # that are kept open; more come and go
 READ_ONLY = "25006"  # SQLSTATE of a server that has become a standby
+FULL = {"53100", "SQLITE_FULL"}  # SQLSTATE of PostgreSQL's disk_full, and SQLite's name of the same
 
 
 class Database:
@@ -69,7 +70,9 @@ def _named_faults() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
-        raise ServiceFault(type(error.orig).__name__, Reason.DATABASE_UNAVAILABLE) from error
+        full = {getattr(error.orig, "sqlstate", None), getattr(error.orig, "sqlite_errorname", None)} & FULL
+        reason = Reason.STORAGE_FULL if full else Reason.DATABASE_UNAVAILABLE
+        raise ServiceFault(type(error.orig).__name__, reason) from error
     except TimeoutError as error:  # every connection of the pool is in use
         raise ServiceFault(type(error).__name__, Reason.DATABASE_UNAVAILABLE) from error
     except InternalError as error:

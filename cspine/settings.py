@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     max_file_bytes: int = Field(512 * 2**20, validation_alias="CSPINE_MAX_FILE_BYTES")
     max_upload_bytes: int = Field(4 * 2**30, validation_alias="CSPINE_MAX_UPLOAD_BYTES")
     max_upload_files: int = Field(1000, validation_alias="CSPINE_MAX_UPLOAD_FILES")
+    max_uploads_per_hour: int = Field(
+        3600, validation_alias="CSPINE_MAX_UPLOADS_PER_HOUR", ge=1, description="of one person"
+    )
     max_frame_pixels: int = Field(100_000_000, validation_alias="CSPINE_MAX_FRAME_PIXELS")
     max_frames: int = Field(256, validation_alias="CSPINE_MAX_FRAMES")
     max_archive_entries: int = Field(10_000, validation_alias="CSPINE_MAX_ARCHIVE_ENTRIES")

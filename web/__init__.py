@@ -36,7 +36,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     errors.init(app)
     words.init(app, settings)
     live.init(app, settings)
-    upload.init(app, settings)
+    studies.init(app, settings)
+    upload.init(app, settings, limiter)
     for part in (triage, studies, upload, batches, failures, health):
         app.register_blueprint(part.blueprint)
     return app

@@ -34,7 +34,7 @@ def study_id(database: Database) -> str:
         return study.id
 
 
-def test_headers_of_a_page(reader: Browser) -> None:
+def test_line_16_headers_of_a_page(reader: Browser) -> None:
     headers = reader.get("/").headers
     policy = headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -48,14 +48,14 @@ def test_headers_of_a_page(reader: Browser) -> None:
     assert headers["Cache-Control"] == "no-store"
 
 
-def test_headers_stand_on_errors_and_on_static_files_too(stranger: Browser) -> None:
+def test_line_16_headers_stand_on_errors_and_on_static_files_too(stranger: Browser) -> None:
     for path in ("/login", "/nothing", "/healthz", "/static/cspine.css"):
         with stranger.get(path) as answer:
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
             assert "Content-Security-Policy" in answer.headers
 
 
-def test_no_page_holds_inline_script_style_or_another_host(reader: Browser, study_id: str) -> None:
+def test_line_16_no_page_holds_inline_script_style_or_another_host(reader: Browser, study_id: str) -> None:
     for path in ("/", f"/studies/{study_id}", "/upload", "/batches", "/failures", "/account"):
         text = reader.get(path).text
         assert not re.search(r"<script(?![^>]* src=\"/static/)", text), path
@@ -139,7 +139,7 @@ def test_what_strangers_wrote_is_shown_as_text(reader: Browser, study_id: str, d
         assert title and "script" not in title[1]
 
 
-def test_unknown_ids_are_404_and_say_nothing(reader: Browser) -> None:
+def test_line_15_unknown_ids_are_404_and_say_nothing(reader: Browser) -> None:
     for path in ("/studies/nothing", "/studies/nothing/state", "/studies/nothing/thumbnail", "/batches/nothing",
                  "/studies/nothing/images/1/preview", "/batches/nothing/ledger", "/batches/nothing/events",
                  "/studies/..%2f..%2fetc%2fpasswd", "/static/../web/__init__.py", "/nothing"):  # fmt: skip

@@ -299,7 +299,7 @@ def test_the_bell_rings_once_for_a_study(reader: Browser, monkeypatch: pytest.Mo
 
 
 def test_beyond_their_share_of_threads_uploads_are_told_to_wait(app: Flask, reader: Browser) -> None:
-    slots = app.extensions["cspine_uploads"]
+    slots = app.extensions["cspine_uploads"].slots
     taken = 0
     while slots.acquire(blocking=False):
         taken += 1

@@ -1,5 +1,6 @@
 """One study: its pictures, its answer, where the answer comes from."""
 
+from web.studies.originals import init
 from web.studies.pages import blueprint
 
-__all__ = ["blueprint"]
+__all__ = ["blueprint", "init"]

@@ -5,9 +5,12 @@ from werkzeug.wrappers import Response
 
 from cspine.database import now
 from cspine.records import files, screenings, studies
+from cspine.records.audit import audit
 from cspine.states import State
 from web import words
+from web.auth import person
 from web.services import services
+from web.studies import originals
 from web.studies.view import View, disqualified, flags_of, version
 
 blueprint = Blueprint("studies", __name__, url_prefix="/studies/<study_id>")
@@ -77,6 +80,24 @@ def saliency(study_id: str, image_id: int) -> Response:
         abort(404)
     size = detail.release.card["input"]["size"] if detail.release else None
     return jsonify({"input_size": size, "explained": result.explained} | result.saliency)
+
+
+@blueprint.get("/files/<row:file_id>/original")
+def original(study_id: str, file_id: int) -> Response:
+    """Give a file of the study as it was received, but for the preamble of DICOM; who took it is in the audit."""
+    own = services()
+    with own.database.read() as session:
+        file = files.kept(session, study_id, file_id)
+    if file is None:
+        abort(404)
+    response = originals.original(own.blobs, file)
+    try:
+        with own.database.write() as session:
+            audit(session, person().name, "download", study_id, {"file": file_id})
+    except BaseException:
+        response.close()
+        raise
+    return response
 
 
 def _jpeg(key: str | None) -> Response:

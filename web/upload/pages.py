@@ -2,6 +2,7 @@
 
 import contextlib
 import secrets
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from threading import BoundedSemaphore
@@ -20,6 +21,7 @@ from flask import (
     request,
     url_for,
 )
+from flask_limiter import Limiter
 from flask_wtf.csrf import CSRFError, validate_csrf
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
@@ -43,14 +45,26 @@ blueprint = Blueprint("upload", __name__)
 
 EXTENSION = "cspine_uploads"
 DRAIN_BYTES, DRAIN_SECONDS = 256 * 2**20, 20.0
-FULL_SECONDS = 3.0  # of draining where every slot is taken: it holds a thread of the others
+FULL_SECONDS = 3.0  # of draining where every slot is taken: it holds a thread of the others, therefore not all of them
 NONCE_LENGTHS = range(16, 65)
 NAME_LENGTH = 200
 
 
-def init(app: Flask, settings: Settings) -> None:
+@dataclass(frozen=True)
+class Room:
+    """What uploads may take: threads at once, as many that tell others to wait, and so many an hour for each person."""
+
+    slots: BoundedSemaphore
+    refusals: BoundedSemaphore
+    limiter: Limiter
+    rate: str
+
+
+def init(app: Flask, settings: Settings, limiter: Limiter) -> None:
     """Allow uploads on a quarter of the threads, so that slow ones do not keep others waiting."""
-    app.extensions[EXTENSION] = BoundedSemaphore(max(1, settings.web_threads // 4))
+    quarter = max(1, settings.web_threads // 4)
+    slots, refusals = BoundedSemaphore(quarter), BoundedSemaphore(quarter)
+    app.extensions[EXTENSION] = Room(slots, refusals, limiter, f"{settings.max_uploads_per_hour} per hour")
     app.extensions["csrf"].exempt(send)  # it checks the token itself, before it reads any file
 
 
@@ -63,17 +77,20 @@ def form() -> str:
 @blueprint.post("/upload")
 def send() -> Response:
     """Take the files; a form that is sent twice is one job."""
-    slots: BoundedSemaphore = current_app.extensions[EXTENSION]
-    if not slots.acquire(blocking=False):
-        drain(request.environ["wsgi.input"], DRAIN_BYTES, FULL_SECONDS)
+    room: Room = current_app.extensions[EXTENSION]
+    if not room.slots.acquire(blocking=False):
+        if room.refusals.acquire(blocking=False):
+            drain(request.environ["wsgi.input"], DRAIN_BYTES, FULL_SECONDS)
+            room.refusals.release()
         abort(503)
     try:
-        return _take()
+        with room.limiter.limit(room.rate, key_func=lambda: person().name, scope="upload"):
+            return _take()
     except (HTTPException, CspineError):
         drain(request.environ["wsgi.input"], DRAIN_BYTES, DRAIN_SECONDS)
         raise
     finally:
-        slots.release()
+        room.slots.release()
 
 
 def _take() -> Response:

@@ -11,10 +11,11 @@ from typing import IO, BinaryIO
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
-from web.bodies import CHUNK
+from web.bodies import CHUNK, in_time
 
 MEMORY = 4 * CHUNK  # of the decoder; a field or a header beyond it is refused
 MAX_FIELDS = 20
+CHUNK_SECONDS = 60.0  # a sender that is slower than 2 kB a second keeps others from the few places there are
 
 
 class FilePart(io.RawIOBase):
@@ -102,7 +103,9 @@ class Parts:
     def _next(self) -> Event:
         try:
             while isinstance(event := self._decoder.next_event(), NeedData):
-                self._decoder.receive_data(self._body.read(CHUNK) or None)
+                with in_time(CHUNK_SECONDS):
+                    piece = self._body.read(CHUNK)
+                self._decoder.receive_data(piece or None)
         except ValueError as error:  # not multipart, or it ends too early
             raise BadRequest from error
         return event
