@@ -47,10 +47,10 @@ bench: $(RUN) $(PEER) ## Measure decoding beside pydicom, then the whole chain a
 	@$(BIN)/python -m tests.bench.decoding
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-fuzz: $(DEV) ## Damage 20,000 files by seed and decode each in a limited child (COUNT=, SEED= the first)
+fuzz: $(DEV) ## Damage 20,000 files, decode each in a limited child (COUNT=, SEED=)
 	@$(BIN)/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
-memory: $(DEV) ## Measure the memory of web and workers under large files, bombs and a folder of 10,000 (ARGS="bombs": a part)
+memory: $(DEV) ## Measure the memory of web and workers under large files, bombs, 10,000 files (ARGS=bombs: a part)
 	@$(BIN)/python -m tests.memory $(ARGS)
 
 lock: $(DEV) ## Pin what requirements/*.in ask for, keeping the pins that still fit (UPGRADE=1: the newest of all)

@@ -1,0 +1,1 @@
+"""The memory of web and workers under large files, bombs and many small files (`make memory`)."""
