@@ -76,12 +76,13 @@ class Intake:
     def _look(self, name: str, stored: Stored, shown: str | None = None) -> Incoming:
         """Read a stored file's header; `shown` is the name it is recorded under, where that is another."""
         outcome: Header | Refusal
+        sound = True
         try:
             with self._blobs.open(stored.key) as file:
                 outcome = read_header(file, name, self._settings)
         except RefusedWithHeader as refusal:
             if refusal.header.study_uid is not None:
-                outcome = refusal.header  # its study shall know of it: prepare will refuse it there
+                outcome, sound = refusal.header, False  # its study shall know of it: prepare will refuse it there
             else:
                 outcome = Refusal(Disposition.REJECTED, refusal.reason.value, refusal.header.kind)
         except SkippedWithHeader as skipped:
@@ -91,7 +92,7 @@ class Intake:
             outcome = Refusal(Disposition.NOT_AN_IMAGE, skipped.reason.value)
         except Refused as refusal:
             outcome = Refusal(Disposition.REJECTED, refusal.reason.value)
-        return Incoming(shown or name, stored, outcome)
+        return Incoming(shown or name, stored, outcome, sound)
 
     def _unpack(self, name: str, archive: Stored, written: list[str]) -> list[Incoming]:
         """Unpack an archive and look at every entry; an unsound one, or one without a picture, is one refused file."""

@@ -36,6 +36,7 @@ class Incoming:
     name: str
     stored: Stored | None
     outcome: Header | Refusal
+    sound: bool = True  # false where a picture is refused by its header already, and goes on into its study only
 
     @property
     def header(self) -> Header | None:
@@ -57,8 +58,9 @@ class Receipt:
 
 
 def admit(session: Session, batch: Batch, incoming: Sequence[Incoming]) -> list[Receipt]:
-    """Record received files together: each as the original of its bytes, or as a duplicate of it."""
+    """Record a file, or the entries of an archive: each as the original of its bytes, or as a duplicate of it."""
     receipts = [_admit(session, batch, one) for one in incoming]
+    _adopt(session, batch, incoming, receipts)
     _heed(session, [one.outcome.header for one in incoming if isinstance(one.outcome, Refusal) and one.outcome.header])
     return receipts
 
@@ -98,13 +100,14 @@ def _admit_duplicate(session: Session, batch: Batch, one: Incoming, stored: Stor
     """Record a duplicate; where its original was of no use, this receipt has it tried again."""
     ring, keeps_blob = None, False
     reason = first.reason
-    if first.disposition == Disposition.REJECTED and first.study_id is None:
+    if first.disposition == Disposition.REJECTED and first.blob_key is None:
         if isinstance(one.outcome, Header):
+            if first.study_id is None:
+                batches.note_unreadable(session, first.batch_id, -1)
             first.disposition, first.reason, first.blob_key = Disposition.ACCEPTED, None, stored.key
             first.kind, first.flags = one.outcome.kind, list(one.outcome.flags)
             _identify(first, one.outcome)
             announcements.note(session, first, one.outcome)
-            batches.note_unreadable(session, first.batch_id, -1)
             ring, keeps_blob = _join_study(session, batch, first, one.outcome), True
     elif first.study_id is not None and first.disposition != Disposition.NOT_AN_IMAGE:
         screening = screenings.shown(session, first.study_id)
@@ -154,8 +157,28 @@ def _heed(session: Session, headers: Sequence[Header]) -> None:
     uids |= {header.study_uid for header in headers if header.study_uid is not None}
     ids = session.scalars(select(Study.id).where(Study.study_uid.in_(uids)).order_by(Study.id)).all() if uids else []
     if ids:
-        screenings.hold(session, ids)
-        studies.refresh(session, *ids)
+        _look_anew(session, ids)
+
+
+def _look_anew(session: Session, study_ids: Sequence[str]) -> None:
+    screenings.hold(session, study_ids)
+    studies.refresh(session, *study_ids)
+
+
+def _adopt(session: Session, batch: Batch, incoming: Sequence[Incoming], receipts: Sequence[Receipt]) -> None:
+    """Count what an archive's only study may be missing: its entries that were refused before their study was known.
+
+    Programs and texts, which every medium has, are none of it; nor does a loose picture miss anything.
+    """
+    sound = [one.outcome for one in incoming if isinstance(one.outcome, Header) and one.sound]
+    uids = {header.study_uid for header in sound}
+    lost = [receipt.file_id for receipt in receipts if receipt.disposition is Disposition.REJECTED
+            and receipt.study_id is None and receipt.reason != Reason.UNSUPPORTED_TYPE]  # fmt: skip
+    study = _known(session, uids.pop()) if lost and len(uids) == 1 else None
+    if study is not None:
+        session.execute(update(ReceivedFile).where(ReceivedFile.id.in_(lost)).values(study_id=study.id))
+        batches.note_unreadable(session, batch.id, -len(lost))
+        _look_anew(session, [study.id])
 
 
 def _known(session: Session, uid: str | None) -> Study | None:

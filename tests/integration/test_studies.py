@@ -124,7 +124,7 @@ def test_a_medium_gives_its_films_and_names_its_litter(night: Night) -> None:
         ("announced", "only 2 of 3 announced instances came"),
         ("short", "only 2 of 3 announced instances came"),
         ("key", "only 2 of 3 announced instances came"),
-        ("mixed", "1 file could not be read"),
+        ("mixed", "2 files could not be read"),
     ],
 )
 def test_a_study_of_which_something_is_missing_is_partial_and_says_of_what(night: Night, case: str, words: str) -> None:

@@ -99,6 +99,39 @@ def test_files_that_come_later_are_added(own: Runtime, receive: Receive, databas
     assert len(images(database)) == 2
 
 
+def test_a_part_that_comes_while_the_first_is_decoded_has_both_read_once(
+    own: Runtime, receive: Receive, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (id_,) = receive(film(1, "3"))
+    true = prepare.decode
+
+    def decode(file: Any, name: str, settings: Settings) -> Decoded:
+        monkeypatch.setattr(prepare, "decode", true)
+        receive(film(2, "4"))
+        return true(file, name, settings)
+
+    monkeypatch.setattr(prepare, "decode", decode)
+    run(own, id_)
+    assert (work.row(database, id_).state, images(database)) == (State.RECEIVED, [])
+    run(own, id_)
+    assert work.row(database, id_).state == State.READY
+    assert [image.sop_uid for image in images(database)] == [ROOT + "3", ROOT + "4"]
+    assert work.outcomes(database, id_) == ["superseded", "done"]
+
+
+def test_the_flag_of_a_missing_part_comes_and_goes_and_nobody_waits_for_it(
+    own: Runtime, receive: Receive, database: Database
+) -> None:
+    (id_,) = receive(film(1, "3", NumberOfStudyRelatedInstances=2))
+    for flags, more in ((["partial"], film(2, "4")), ([], None)):
+        run(own, id_)
+        assert work.row(database, id_).state == State.READY
+        with database.read() as session:
+            assert session.scalars(select(Study.flags)).one() == flags
+        if more:
+            receive(more)
+
+
 def test_the_same_uid_with_other_pixels_is_an_image_of_its_own(
     own: Runtime, receive: Receive, database: Database
 ) -> None:

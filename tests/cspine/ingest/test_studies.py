@@ -11,9 +11,9 @@ from cspine.database import Database
 from cspine.records import announcements, studies
 from cspine.settings import Settings
 from cspine.states import State
-from cspine.tables import Announced, ReceivedFile, Screening, Study
+from cspine.tables import Announced, Batch, ReceivedFile, Screening, Study
 from tests.cspine.decoding.companions import REPORT, companion, dicomdir, key_object, localizer, presentation_state
-from tests.cspine.ingest.test_intake import Door, archive, dicom
+from tests.cspine.ingest.test_intake import Door, archive, dicom, png
 from tests.cspine.records import makers
 
 pytestmark = pytest.mark.services
@@ -208,3 +208,42 @@ def test_a_study_of_many_files_is_not_counted_anew_at_each(door: Door, monkeypat
     for number in range(5):
         door.take(film(number))
     assert len(counted) == 1
+
+
+def unreadable(door: Door) -> int:
+    with door.database.read() as session:
+        return session.get_one(Batch, door.batch.id).unreadable_files
+
+
+def test_what_is_refused_in_an_archive_of_one_study_is_taken_as_its_own(door: Door) -> None:
+    entries = {
+        "good": film(1),
+        "cut": film(1, "1.2.4")[:-900],
+        "zero": b"",
+        "inner": archive(a=b"x"),
+        "notes": b"hello",
+    }
+    for _ in range(2):  # sent again, it is a duplicate that sends nobody to work
+        door.intake.receive(io.BytesIO(archive(**entries)), "a.zip")
+        good, cut, zero, inner, notes = rows(door)[:5]
+        assert zero.study_id == inner.study_id == good.study_id
+        assert cut.study_id not in {None, good.study_id}
+        assert (notes.study_id, zero.disposition, zero.reason) == (None, "rejected", "empty_file")
+        assert unreadable(door) == 1
+        with door.database.write() as session:
+            session.execute(update(Screening).values(state=State.DONE))
+    with door.database.read() as session:
+        assert session.scalars(select(Screening.state).where(Screening.study_id == good.study_id)).all() == [State.DONE]
+    assert (door.ledger().duplicate, door.ledger().balanced) == (5, True)
+
+
+@pytest.mark.parametrize("other", [film(1, "1.2.4"), png(1), dicom("1.2.5", StudyInstanceUID="")])
+def test_where_it_may_be_of_several_studies_it_is_of_none(door: Door, other: bytes) -> None:
+    door.intake.receive(io.BytesIO(archive(good=film(1), other=other, zero=b"")), "a.zip")
+    assert rows(door)[2].study_id is None
+    assert unreadable(door) == 1
+
+
+def test_a_loose_picture_answers_for_itself_alone(door: Door) -> None:
+    door.intake.receive(io.BytesIO(archive(good=png(1), zero=b"")), "a.zip")
+    assert rows(door)[1].study_id is None
