@@ -146,6 +146,31 @@ def test_a_further_file_adds_its_answer_and_repeats_none(
     assert results(database)[0].id == first.id
 
 
+def test_a_part_that_comes_while_the_first_is_screened_leaves_no_answer_of_half(
+    own: Runtime, receive: Receive, activate: Activate, database: Database, tiny_release: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    activate(tiny_release)
+    cells = np.random.default_rng(0).integers(0, 4095, (50, 40), np.uint16)
+    ids = prepared(own, receive(dicom(cells)))
+    true = screen._read
+
+    def read(store: BlobStore, image: Image) -> screen.Picture:
+        monkeypatch.setattr(screen, "_read", true)
+        receive(dicom(cells[::-1], SOPInstanceUID=ROOT + "4"))
+        return true(store, image)
+
+    monkeypatch.setattr(screen, "_read", read)
+    run(own, ids[0])
+    assert (work.row(database, ids[0]).state, results(database)) == (State.RECEIVED, [])
+    run(own, prepared(own, ids)[0])
+    assert work.row(database, ids[0]).state == State.DONE
+    assert len({result.image_id for result in results(database)}) == len(results(database)) == 2
+    with database.read() as session:
+        outcomes = session.scalars(select(Attempt.outcome).where(Attempt.stage == "screen").order_by(Attempt.id)).all()
+    assert outcomes == ["superseded", "done"]
+
+
 def test_unlike_the_training_data_is_flagged(
     own: Runtime, receive: Receive, activate: Activate, database: Database, tiny_release: Path, tmp_path: Path
 ) -> None:
