@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import IO, Any, BinaryIO
 
 from cspine import archives
-from cspine.decoding import canonical, decode, preview, read_header, thumbnail
+from cspine.decoding import canonical, decode, previews, read_header
 from cspine.decoding.canonical import CANONICAL
 from cspine.decoding.isolation import ONE_FILE_SECONDS, isolated
 from cspine.errors import Refused, Skipped
@@ -134,7 +134,7 @@ def _try_picture(file: BinaryIO, settings: Settings) -> str:
     assert decoded.frames, "no picture and no reason"
     for frame in decoded.frames:
         assert max(canonical(frame).shape) <= CANONICAL
-        assert preview(frame) and thumbnail(frame)
+        assert all(previews(frame))
     return ACCEPTED
 
 

@@ -39,6 +39,7 @@ from web.auth import passwords
 MIB = 2**20
 SERVICES = frozenset({"broker", "sweep", "prepare", "web"})
 PREPARING = {State.RECEIVED.value, State.PREPARING.value, State.WAITING.value}
+PARTS = ["large", "bombs", "folder"]
 WEB_LIMIT = SCREEN_LIMIT = 300 * MIB
 LIBRARIES = 200 * MIB  # what a prepare child holds before it opens a file
 PATIENCE_SECONDS = 600.0
@@ -103,10 +104,12 @@ class Measuring:
 def main() -> int:
     """Measure all, or the named parts."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("parts", nargs="*", choices=["large", "bombs", "folder", []], default=[])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; default: all")
     parser.add_argument("--files", type=int, default=10_000)
     chosen = parser.parse_args()
-    parts = set(chosen.parts) or {"large", "bombs", "folder"}
+    parts = chosen.parts or PARTS
+    if not set(parts) <= set(PARTS):
+        parser.error(f"the parts are {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory(prefix="cspine-memory-") as name, socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -135,7 +138,7 @@ def _words(disposition: str, reason: str | None, flags: list[str], state: str | 
     return " ".join(word for word in (disposition, reason, *flags) if word)
 
 
-def _measure(measuring: Measuring, parts: set[str], count: int) -> None:
+def _measure(measuring: Measuring, parts: list[str], count: int) -> None:
     print(f"{'MiB of resident memory at the peak':44}{'web':>9}{'screen':>9}{'prepare':>9}{'s':>9}  outcome")
     print(f"{'limit':44}" + "".join(f"{limit / MIB:9.0f}" for limit in measuring.limits.values()))
     for part, those in (("large", files.large()), ("bombs", files.bombs())):
