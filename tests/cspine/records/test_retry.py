@@ -100,6 +100,16 @@ def test_discard_and_cancel_spare_what_is_done(database: Database) -> None:
         assert held.reason.startswith("Cancelled")
 
 
+def test_a_report_laid_beside_a_study_gives_its_batch_no_say(database: Database) -> None:
+    with database.write() as session:
+        study = failed(session, makers.batch(session))
+        later = makers.batch(session, "reports")
+        makers.file(session, later, study, disposition=Disposition.NOT_AN_IMAGE, blob_key=None)
+        assert retry.select_studies(session, batch=later) == []
+        assert retry.cancel_batch(session, later, "ana") == []
+        assert screenings.shown(session, study.id).state == State.FAILED  # type: ignore[union-attr]
+
+
 def test_a_retried_study_is_on_the_unread_list_again(database: Database) -> None:
     with database.write() as session:
         study = failed(session, makers.batch(session), read_at=makers.NIGHT, read_by="ana")
