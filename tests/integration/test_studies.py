@@ -18,6 +18,7 @@ from cspine.tables import Attempt, Screening, Study
 from cspine.triage import DISQUALIFYING
 from tests.integration import inputs
 from tests.integration.house import File, House, finite, house
+from tests.integration.studies import count_files
 
 CASES = inputs.compositions() | inputs.identities() | inputs.contents() | inputs.names()
 EMPTY_CODES = {"blank_image", "out_of_distribution"}
@@ -300,3 +301,10 @@ def test_the_time_of_receipt_is_the_sites_and_the_study_date_is_nobodys(tmp_path
         (again,) = still.studies().values()
         assert (again.study_date, again.study_time) == ("2026-03-10", "23:59:30")
     still.database.dispose()
+
+
+def test_a_folder_of_many_small_files_is_counted_right() -> None:
+    """`python -m tests.integration.studies --files 10000` is the same with more."""
+    ledger = count_files(200, say=lambda _: None)
+    assert {bucket: ledger[bucket] for bucket in ledger["expected"]} == ledger["expected"]
+    assert (ledger["received"], ledger["balanced"], ledger["studies"]) == (200, True, 1 + 20)
