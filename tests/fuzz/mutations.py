@@ -188,7 +188,7 @@ def directory_changed(data: bytes, dice: random.Random) -> bytes:
     try:
         (at,) = struct.unpack_from(order + offset, data, head)
         (entries,) = struct.unpack_from(order + count, data, at)
-    except struct.error:
+    except (struct.error, OverflowError):  # the offset was damaged before
         return data
     place = at + struct.calcsize(order + count) + entry * dice.randrange(min(entries, 64) or 1)
     part, width = dice.choice([(0, 2), (2, 2), (4, entry // 2 - 2), (entry // 2 + 2, entry // 2 - 2)])

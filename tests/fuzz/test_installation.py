@@ -25,7 +25,7 @@ from tests.worker.services import wait
 
 pytestmark = pytest.mark.services
 
-FILMS = 60
+FILMS = 36
 DAMAGE = (bytes_changed, number_changed, cut, segment_moved, stream_wrecked)
 
 

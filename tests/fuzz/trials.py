@@ -180,11 +180,11 @@ def _restart_peak() -> int:
 
 
 def peak(process: int | str = "self") -> int:
-    """Return the peak of a process's resident memory in bytes."""
+    """Return the peak of a process's resident memory in bytes; raises OSError or IndexError where it has ended."""
     status = Path(f"/proc/{process}/status")
-    if status.exists():
-        return int(status.read_text().partition("VmHWM:")[2].split()[0]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if process == "self" and not status.exists():  # no Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return int(status.read_text().partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def _write(log: IO[str], value: Any) -> None:
