@@ -66,7 +66,10 @@ def test_a_probability_is_said_as_what_it_is(reader: Browser, night: dict[str, s
 
 def test_flags_are_codes_with_their_sentence(reader: Browser, night: dict[str, str]) -> None:
     text = reader.get("/").text
-    assert 'title="Some of the study could not be read or never came; the answer covers only the rest.">partial</li>' in text
+    assert (
+        'title="Some of the study could not be read or never came; the answer covers only the rest.">partial</li>'
+        in text
+    )
     assert ">uid conflict</li>" in text
 
 
