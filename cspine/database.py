@@ -17,7 +17,8 @@ from cspine.settings import Settings
 BUSY_SECONDS = 30
 CONNECTIONS = 5  # that are kept open; more come and go
 READ_ONLY = "25006"  # SQLSTATE of a server that has become a standby
-FULL = {"53100", "SQLITE_FULL"}  # SQLSTATE of PostgreSQL's disk_full, and SQLite's name of the same
+# PostgreSQL's disk_full; SQLite's, its name where the WAL's index has no room, and that of a quota or a file size limit
+FULL = {"53100", "SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"}
 
 
 class Database:
@@ -44,7 +45,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Give a session that only reads."""
-        with _named_faults(), Session(self.engine, expire_on_commit=False) as session:
+        with named_faults(), Session(self.engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -54,7 +55,7 @@ class Database:
         A read that is followed by a write in a deferred SQLite transaction fails at once despite the busy timeout,
         therefore BEGIN IMMEDIATE.
         """
-        with _named_faults(), self.engine.connect() as connection:
+        with named_faults(), self.engine.connect() as connection:
             connection.execution_options(writes=True)
             with Session(connection, expire_on_commit=False) as session, session.begin():
                 yield session
@@ -65,7 +66,7 @@ class Database:
 
 
 @contextmanager
-def _named_faults() -> Iterator[None]:
+def named_faults() -> Iterator[None]:
     """Turn "the database does not answer" into a fault of the service, which counts as nobody's try."""
     try:
         yield

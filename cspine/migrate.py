@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from cspine.database import Database
+from cspine.database import Database, named_faults
 
 ROOT = Path(__file__).resolve().parent.parent
 ADVISORY_LOCK = 0x6373706E  # "cspn": one migration at a time on PostgreSQL
@@ -30,14 +30,14 @@ def downgrade(database: Database, revision: str = "base") -> None:
 
 def current(database: Database) -> bool:
     """Say whether the schema is the newest."""
-    with database.engine.connect() as connection:
+    with named_faults(), database.engine.connect() as connection:
         head = ScriptDirectory.from_config(_config()).get_current_head()
         return MigrationContext.configure(connection).get_current_revision() == head
 
 
 def _run(database: Database, revision: str, *, up: bool) -> None:
     config = _config()
-    with database.engine.connect() as connection:
+    with named_faults(), database.engine.connect() as connection:
         connection.execution_options(writes=True)  # SQLite: BEGIN IMMEDIATE is the lock
         with connection.begin():
             if connection.dialect.name == "postgresql":

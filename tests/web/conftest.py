@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from web.auth import passwords
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery"
 AddUser = Callable[[str, str], int]
+Server = tuple[str, subprocess.Popen[bytes], Path]
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
@@ -114,12 +115,18 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 @pytest.fixture
-def server(environment: dict[str, str], tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], Path]]:
+def server(environment: dict[str, str], tmp_path: Path) -> Iterator[Server]:
     """Start `cspine web` as it stands on the command line, on a free port."""
+    with serving(environment, tmp_path / "web.log") as server:
+        yield server
+
+
+@contextmanager
+def serving(environment: dict[str, str], log: Path) -> Iterator[Server]:
+    """Run `cspine web` until the block ends; give its address, its process and its log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path / "web.log"
     command = [sys.executable, "-m", "cspine", "web", "--port", str(port)]
     with log.open("wb") as file:
         process = subprocess.Popen(

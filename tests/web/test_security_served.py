@@ -20,9 +20,8 @@ from cspine.tables import Audit, ReceivedFile
 from tests.cspine.decoding.objects import dicom, ramp
 from tests.cspine.records import makers
 from tests.web import wire
-from tests.web.conftest import Browser
+from tests.web.conftest import Browser, Server
 from tests.web.test_upload import picture, send
-from tests.web.wire import Server
 from web.studies import originals
 
 pytestmark = pytest.mark.services

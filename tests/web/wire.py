@@ -2,15 +2,13 @@
 
 import json
 import socket
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from select import select
 from urllib.parse import urlsplit
 
-from tests.web.conftest import Browser
+from tests.web.conftest import Browser, Server
 
-Server = tuple[str, subprocess.Popen[bytes], Path]
 SECONDS = 60
 
 
@@ -53,7 +51,7 @@ def ask(server: Server, pieces: Iterable[bytes]) -> int:
 
 def peak(server: Server) -> int:
     """Return the most memory, in bytes, that any process of the server ever had."""
-    return max(_high_water(pid) for pid in _family(server[1].pid))
+    return max(_high_water(pid) for pid in family(server[1].pid))
 
 
 def records(server: Server) -> list[dict[str, object]]:
@@ -61,9 +59,9 @@ def records(server: Server) -> list[dict[str, object]]:
     return [json.loads(line) for line in server[2].read_text().splitlines()]
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(one for child in children for one in _family(int(child)))]
+    return [pid, *(one for child in children for one in family(int(child)))]
 
 
 def _high_water(pid: int) -> int:
