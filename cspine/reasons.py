@@ -59,6 +59,10 @@ class Reason(StrEnum):
     BAD_TEXT = "bad_text", "A text holds control characters or is too long; it was cleaned for display."
     BAD_UID = "bad_uid", "A UID breaks the rules of DICOM; the study has one of our own."
     MISSING_UID = "missing_uid", "A UID is missing; the study has one of our own."
+    BAD_RESCALE = (
+        "bad_rescale",
+        "The rescale of the stored values is unusable and left out; the brightness may be wrong.",
+    )
     BAD_WINDOW = "bad_window", "The window is unusable; the picture is shown from its least to its greatest value."
     UID_CONFLICT = "uid_conflict", "Two different pictures carry the same SOP Instance UID; check which is right."
     PATIENT_CONFLICT = (

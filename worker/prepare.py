@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from cspine import failure
 from cspine.backoff import UNKNOWN_TRIES
 from cspine.blobs import BlobStore
-from cspine.decoding import Decoded, Frame, Header, canonical, decode, preview, thumbnail
+from cspine.decoding import Decoded, Frame, Header, canonical, decode, previews
 from cspine.errors import CspineError, Permanent, Refused, ServiceFault, Skipped
 from cspine.reasons import Reason
 from cspine.records import claims, endings, freeing, images, studies
@@ -119,10 +119,11 @@ def _pictures(own: Runtime, file: ReceivedFile) -> Pictures:
 
 
 def _frame(blobs: BlobStore, frame: Frame, keys: list[str]) -> dict[str, Any]:
+    large, small = previews(frame)
     contents = {
         "canonical_key": (_png(frame), ".png"),
-        "preview_key": (preview(frame), ".jpg"),
-        "thumbnail_key": (thumbnail(frame), ".jpg"),
+        "preview_key": (large, ".jpg"),
+        "thumbnail_key": (small, ".jpg"),
     }
     columns: dict[str, Any] = {}
     for column, (data, suffix) in contents.items():

@@ -2,7 +2,7 @@
 
 import cv2
 
-from cspine.decoding.canonical import canonical, preview, thumbnail
+from cspine.decoding.canonical import canonical, previews
 from cspine.decoding.decode import decode, read_header
 from cspine.decoding.frame import Decoded, Frame
 from cspine.decoding.header import Header, Meta, RefusedWithHeader, SkippedWithHeader
@@ -22,8 +22,7 @@ __all__ = [
     "canonical",
     "decode",
     "limit_child",
-    "preview",
+    "previews",
     "read_header",
     "sniff",
-    "thumbnail",
 ]

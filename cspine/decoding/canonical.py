@@ -19,14 +19,12 @@ def canonical(frame: Frame) -> Grey:
     return fitted(frame, CANONICAL)
 
 
-def preview(frame: Frame) -> bytes:
-    """Return a JPEG for the page, longest side at most 1024."""
-    return _jpeg(fitted(frame, PREVIEW))
-
-
-def thumbnail(frame: Frame) -> bytes:
-    """Return a JPEG for the list, longest side at most 160."""
-    return _jpeg(fitted(frame, THUMBNAIL))
+def previews(frame: Frame) -> tuple[bytes, bytes]:
+    """Return two JPEGs: longest side at most 1024 for the page; shrunk from that one, at most 160 for the list."""
+    large = fitted(frame, PREVIEW)
+    scale = min(1.0, THUMBNAIL / max(large.shape))
+    rows, columns = (max(1, round(side * scale)) for side in large.shape)
+    return _jpeg(large), _jpeg(_resized(large, rows, columns, cv2.INTER_AREA))
 
 
 def fitted(frame: Frame, longest: int) -> Grey:

@@ -55,6 +55,8 @@ def _check(header: StreamHeader, layout: Layout) -> None:
 
 def _jpeg(data: bytes, layout: Layout) -> Any:
     header = read_jpeg(data)
+    if header.sof == JPEG_LS:
+        raise Refused("a JPEG-LS stream", Reason.CORRUPT)
     if header.sof not in HUFFMAN_SOFS:
         raise Refused(f"JPEG process with SOF{header.sof - 0xC0}", Reason.UNSUPPORTED_TRANSFER_SYNTAX)
     _check(header, layout)

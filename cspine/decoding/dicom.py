@@ -90,7 +90,8 @@ def open_object(file: BinaryIO, settings: Settings) -> DicomObject:
     sop_class = attributes.code("SOPClassUID") or _uid(meta.get(MEDIA_SOP_CLASS, b""))
     if _is_no_image(attributes, sop_class, walk.pixels):
         told = announced.references(attributes, header.study_uid) + announced.directory(attributes)
-        raise SkippedWithHeader(sop_class[:64], replace(header, announced=header.announced + told))
+        flags = tuple(flag for flag in header.flags if flag != Reason.WRONG_BODY_PART)  # of pictures only
+        raise SkippedWithHeader(sop_class[:64], replace(header, flags=flags, announced=header.announced + told))
     try:
         if walk.pixels is None:
             raise Refused("", Reason.NO_PIXEL_DATA)
@@ -177,6 +178,8 @@ def _syntax(transfer_syntax: str | None, pixels: PixelElement) -> syntax.Syntax:
 def _check_length(pixels: PixelElement, layout: Layout, codec: syntax.Syntax, source: Source) -> None:
     if pixels.length is None:
         return
+    if pixels.length == 0:
+        raise Refused("", Reason.NO_PIXEL_DATA)
     if codec.codec != "plain":
         raise Refused("compressed pixel data that are not encapsulated", Reason.CORRUPT)
     if pixels.length < layout.pixel_bytes:

@@ -12,7 +12,7 @@ from cspine.reasons import Reason
 Numbers = NDArray[np.integer]
 Directory = dict[int, Numbers]  # tag -> its numbers, one at least
 TYPES = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
-WANTED = np.array([254, 256, 257, 258, 262, 273, 274, 277, 279, 324, 325, 338, 339], np.uint16)
+WANTED = np.array([254, 256, 257, 258, 259, 262, 273, 274, 277, 279, 284, 324, 325, 338, 339], np.uint16)
 MAX_ENTRIES = 65535
 
 

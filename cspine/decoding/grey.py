@@ -33,14 +33,14 @@ def render(cells: Cells, layout: Layout, attributes: Attributes, syntax: Syntax)
 
     Returns
     -------
-    The picture, uint8 (rows, columns), 0..255, and the flags that came up (bad_window).
+    The picture, uint8 (rows, columns), 0..255, and the flags that came up (bad_rescale, bad_window).
     """
     unsigned: Unsigned = np.ascontiguousarray(cells).view(np.uint8 if cells.dtype.itemsize == 1 else np.uint16)
     stored = stored_values(layout, unsigned.dtype.itemsize, cells.dtype == np.int16, syntax.lossy)
     padding = padding_cells(stored, attributes, layout)
     with np.errstate(over="ignore", invalid="ignore"):  # absurd slopes and windows; what is no number becomes black
-        values = modality(stored, attributes, layout)
-        shades, flags = voi(values, attributes, layout)
+        values, flags = modality(stored, attributes, layout)
+        shades, odd = voi(values, attributes, layout)
         if shades is None:
             counts = cv2.calcHist([unsigned], [0], None, [len(stored)], [0, len(stored)])
             shades = full_range(values, (counts.ravel() > 0) & ~padding)
@@ -48,7 +48,7 @@ def render(cells: Cells, layout: Layout, attributes: Attributes, syntax: Syntax)
         shades = WHITE - shades
     shades[padding] = 0
     table = np.floor(np.clip(np.nan_to_num(shades), 0, WHITE) + 0.5).astype(np.uint8)
-    return np.asarray(cv2.LUT(unsigned, table), np.uint8), flags
+    return np.asarray(cv2.LUT(unsigned, table), np.uint8), flags | odd
 
 
 def stored_values(layout: Layout, width: int, signed_cells: bool, lossy: bool) -> NDArray[np.int64]:
@@ -86,14 +86,23 @@ def padding_cells(stored: NDArray[np.int64], attributes: Attributes, layout: Lay
     return ((stored >= low) & (stored <= high)) | ((whole >= low) & (whole <= high))
 
 
-def modality(stored: NDArray[np.int64], attributes: Attributes, layout: Layout) -> Table:
-    """Apply the Modality LUT, else slope and intercept: float64, like `stored`, in the units of the modality."""
+def modality(stored: NDArray[np.int64], attributes: Attributes, layout: Layout) -> tuple[Table, set[str]]:
+    """Apply the Modality LUT, else slope and intercept: float64, like `stored`, in the units of the modality.
+
+    The flag bad_rescale is given where one of them is there and makes no sense; the values then stay as they are.
+    """
+    flags: set[str] = set()
     item = attributes.first("ModalityLUTSequence")
-    lut = read_lut(item, layout.signed) if item else None
-    if lut is not None:
-        return lut(stored)
+    if item is not None:
+        lut = read_lut(item, layout.signed)
+        if lut is not None:
+            return lut(stored), flags
+        flags.add(Reason.BAD_RESCALE.value)
     slope, intercept = attributes.number("RescaleSlope"), attributes.number("RescaleIntercept")
-    return stored.astype(np.float64) * (slope or 1.0) + (intercept or 0.0)
+    given = [bool(attributes.raw(key).strip(b" \0")) for key in ("RescaleSlope", "RescaleIntercept")]
+    if (given[0] and not slope) or (given[1] and intercept is None):
+        flags.add(Reason.BAD_RESCALE.value)
+    return stored.astype(np.float64) * (slope or 1.0) + (intercept or 0.0), flags
 
 
 def voi(values: Table, attributes: Attributes, layout: Layout) -> tuple[Table | None, set[str]]:

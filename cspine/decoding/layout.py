@@ -54,7 +54,7 @@ def read_layout(attributes: Attributes, settings: Settings) -> Layout:
     if frames is None or frames < 0:
         raise Refused("NumberOfFrames is no number of frames", Reason.BAD_GEOMETRY)
     check_size(rows, columns, max(frames, 1), settings)
-    samples = attributes.integer("SamplesPerPixel") or 1
+    samples = attributes.integer("SamplesPerPixel") if attributes.raw("SamplesPerPixel") else 1
     photometric = attributes.code("PhotometricInterpretation").upper()
     if not photometric:
         photometric = "MONOCHROME2" if samples == 1 else "RGB"

@@ -41,17 +41,26 @@ class Source:
             data = self.peek(count)
             self._at += len(data)
         else:
-            pieces = [self._buffer[self._at :][:count]]
-            self._at += len(pieces[0])
+            pieces = [self._peeked(count)]
             missing = count - len(pieces[0])
             while missing and (piece := self._file.read(missing)):
                 pieces.append(piece)
                 missing -= len(piece)
-            data = b"".join(pieces)
+            data = b"".join(filter(None, pieces))  # a piece that is alone is not copied
         if len(data) < count:
             raise Refused(f"{count} bytes at {self.position}, {len(data)} there", Reason.TRUNCATED)
         self.position += count
         return data
+
+    def _peeked(self, count: int) -> bytes:
+        """Take what was peeked; nothing, where the file can go back over it and give a large value in one piece."""
+        peeked = self._buffer[self._at :][:count]
+        if self.size is not None:
+            self._file.seek(self.position)
+            self._buffer, self._at = b"", 0
+            return b""
+        self._at += len(peeked)
+        return peeked
 
     def skip(self, count: int) -> None:
         """Move forward; raises `Refused` (truncated) beyond the end."""

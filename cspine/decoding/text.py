@@ -38,8 +38,9 @@ class Reader:
         if not raw:
             return None
         text = self._decoded(raw, DELIMITERS | {*b"^="} if vr == "PN" else DELIMITERS)
-        first = text.split("\\")[0] if vr != "PN" else text
-        return self._clean(first, vr)
+        if "\\" in text and vr != "CS":
+            self.flags.add(Reason.BAD_TEXT)  # it parts values, and one is all that these may have
+        return self._clean(text.split("\\")[0] if vr == "CS" else text, vr)
 
     def uid(self, keyword: str) -> str | None:
         """Return a valid UID, or None with a flag (missing_uid, bad_uid)."""

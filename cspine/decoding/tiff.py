@@ -16,6 +16,7 @@ from cspine.settings import Settings
 
 SUBFILE, WIDTH, LENGTH, BITS, PHOTOMETRIC, ORIENTATION, SAMPLES = 254, 256, 257, 258, 262, 274, 277
 EXTRA_SAMPLES, SAMPLE_FORMAT = 338, 339
+COMPRESSION, PLANAR = 259, 284
 STRIPS, STRIP_SIZES, TILES, TILE_SIZES = 273, 279, 324, 325
 REDUCED = 1  # bit of NewSubfileType: a smaller copy of another page
 MAX_SAMPLES = 4
@@ -58,6 +59,7 @@ def read_pages(file: BinaryIO, settings: Settings) -> list[Page]:
         seen.add(at)
         directory, at = read_directory(file, at, form, size)
         if not _number(directory, SUBFILE, 0) & REDUCED:
+            check_size(_number(directory, LENGTH, 0), _number(directory, WIDTH, 0), 1, settings)
             pages.append(_page(directory, index, size))
         index += 1
     if not pages:
@@ -91,6 +93,7 @@ def _page(directory: Directory, index: int, size: int) -> Page:
     if bits[0] == 16 and photometric not in GREY_OR_RGB:
         raise Refused(f"16 bits of photometric interpretation {photometric}", Reason.UNSUPPORTED_PIXEL_TYPE)
     _check_data(directory, size)
+    _check_plain(directory, bits[0] * samples)
     return Page(
         index=index,
         rows=_number(directory, LENGTH, 0),
@@ -110,6 +113,20 @@ def _check_data(directory: Directory, size: int) -> None:
         ends = offsets[:count].astype(np.float64) + sizes[:count]
         if (ends > size).any():
             raise Refused("a strip lies beyond the end", Reason.TRUNCATED)
+
+
+def _check_plain(directory: Directory, bits: int) -> None:
+    """See that the strips of a page without compression hold all of its rows; `bits` are those of a pixel."""
+    if _number(directory, COMPRESSION, 1) != 1 or STRIP_SIZES not in directory:
+        return
+    separate = _number(directory, PLANAR, 1) == 2
+    samples = _number(directory, SAMPLES, 1)
+    row = (
+        (_number(directory, WIDTH, 0) * (bits // samples if separate else bits) + 7) // 8 * (samples if separate else 1)
+    )
+    held = int(directory[STRIP_SIZES].sum(dtype=np.int64))
+    if held < row * _number(directory, LENGTH, 0):
+        raise Refused(f"strips of {held} bytes", Reason.TRUNCATED)
 
 
 def _number(directory: Directory, tag: int, default: int) -> int:

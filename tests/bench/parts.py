@@ -16,7 +16,7 @@ from cspine.blobs import Stored
 from cspine.commands.release import DEMO
 from cspine.commands.service import Service
 from cspine.database import now
-from cspine.decoding import Header, canonical, decode, preview, read_header, thumbnail
+from cspine.decoding import Header, canonical, decode, previews, read_header
 from cspine.records import batches, claims, endings, intake, studies, triage
 from cspine.states import Lane
 from models import release
@@ -48,8 +48,7 @@ def of_file(made: Service, path: Path, repeats: int = REPEATS) -> Iterator[tuple
         "decode": lambda: decode(io.BytesIO(data), path.name, settings),
         "canonical picture": lambda: canonical(frame),
         "canonical as PNG": lambda: cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL]),
-        "preview": lambda: preview(frame),
-        "thumbnail": lambda: thumbnail(frame),
+        "preview and thumbnail": lambda: previews(frame),
         "hash of the pixels": lambda: frame.sha256,
     }.items():
         yield name, milliseconds(work, repeats)

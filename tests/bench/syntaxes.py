@@ -35,7 +35,7 @@ from pydicom.uid import (
 )
 
 from cspine.blobs import CHUNK
-from cspine.decoding import Frame, canonical, decode, grey, preview, thumbnail
+from cspine.decoding import Frame, canonical, decode, grey, previews
 from cspine.decoding.dicom import open_object
 from cspine.decoding.frame import Geometry, blank
 from cspine.decoding.stored import stored_frames
@@ -170,7 +170,7 @@ def ours(path: Path, settings: Settings) -> dict[str, float]:
     with watch.part("PNG"):
         cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
     with watch.part("preview"):
-        preview(frame), thumbnail(frame)
+        previews(frame)
     with watch.part("pixels"):
         assert frame.sha256
     return watch.parts

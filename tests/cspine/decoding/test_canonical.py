@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cspine.decoding import Frame, canonical, preview, thumbnail
+from cspine.decoding import Frame, canonical, previews
 from tests.cspine.decoding.objects import ramp
 
 
@@ -43,11 +43,10 @@ def test_a_picture_that_fits_is_left_as_it_is() -> None:
     assert np.array_equal(canonical(small), small.pixels)
 
 
-@pytest.mark.parametrize(("make", "longest"), [(preview, 1024), (thumbnail, 160)])
-def test_jpegs_for_the_page(make: object, longest: int) -> None:
+@pytest.mark.parametrize(("which", "longest"), [(0, 1024), (1, 160)])
+def test_jpegs_for_page_and_list(which: int, longest: int) -> None:
     for given in (frame(2500, 2048), frame(2048, 2500), frame(100, 80)):
-        data = make(given)  # type: ignore[operator]
-        image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(previews(given)[which]))
         assert (image.format, image.mode) == ("JPEG", "L")
         assert max(image.size) == min(longest, max(given.pixels.shape))
         scale = max(image.size) / max(given.pixels.shape)

@@ -283,6 +283,7 @@ def test_litter_is_skipped_and_a_picture_by_its_name_is_not(name: str, settings:
         (b"MZ" + b"\0" * 300, Reason.UNSUPPORTED_TYPE),
         (b"PK\3\4" + b"\0" * 300, Reason.ARCHIVE_NESTED),
         (b"\0" * 128 + b"DICM", Reason.NO_PIXEL_DATA),
+        (dicom(ramp(), PixelData=b""), Reason.NO_PIXEL_DATA),
     ],
 )
 def test_what_cannot_be_a_picture(data: bytes, reason: Reason, settings: Settings) -> None:

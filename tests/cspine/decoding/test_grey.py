@@ -122,6 +122,25 @@ def test_flags_of_windows(settings: Settings) -> None:
     assert flags() == flags(WindowCenter="", WindowWidth="") == flags(WindowCenter="1", WindowWidth="2") == ()
 
 
+def test_an_unusable_rescale_is_left_out_and_flagged(settings: Settings) -> None:
+    window = {"WindowCenter": "2048", "WindowWidth": "4096"}
+    plain = picture(dicom(ramp(), **window), settings)
+    wordy = dicom(ramp(), RescaleSlope="2222", **window).replace(b"2222", b"two ")
+    broken = lut([1, 2, 3], 0)
+    broken[0x00283002].value = [4000, 0, 16]
+    for data in (
+        wordy,
+        dicom(ramp(), RescaleSlope="1e400", **window),
+        dicom(ramp(), RescaleSlope="0", **window),
+        dicom(ramp(), RescaleSlope="1", RescaleIntercept="1e400", **window),
+        dicom(ramp(), ModalityLUTSequence=Sequence([broken]), **window),
+    ):
+        decoded = opened(data, settings)
+        assert decoded.flags == ("bad_rescale",)
+        assert np.array_equal(decoded.frames[0].pixels, plain)
+    assert opened(dicom(ramp(), RescaleSlope="", RescaleIntercept="", **window), settings).flags == ()
+
+
 def test_a_negative_slope_turns_the_levels_and_monochrome1_turns_them_once_more(settings: Settings) -> None:
     window = {"RescaleSlope": "-1", "RescaleIntercept": "4095", "WindowCenter": "2048", "WindowWidth": "4096"}
     assert picture(dicom(LEVELS, **window), settings)[1, 6] == 0

@@ -1,6 +1,7 @@
 """PNG, JPEG, TIFF, BMP and WebP by the rule for pictures, each held against values worked out by hand."""
 
 import io
+import struct
 from typing import Any
 
 import imagecodecs
@@ -254,6 +255,16 @@ def test_a_deep_jpeg_with_damage_inside_is_corrupt(settings: Settings) -> None:
     with pytest.raises(Refused) as refused:
         opened(bytes(data), settings)
     assert refused.value.reason is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_strips_too_short_for_their_rows_are_truncated(bits: int, settings: Settings) -> None:
+    data = saved(ramp(bits=bits).astype(f"u{bits // 8}"), "TIFF")
+    length = struct.pack("<L", 24 * 32 * bits // 8)
+    assert data.count(length) == 1  # StripByteCounts
+    with pytest.raises(Refused) as refused:
+        opened(data.replace(length, struct.pack("<L", 700)), settings)
+    assert refused.value.reason is Reason.TRUNCATED
 
 
 def test_damage_inside_is_corrupt(settings: Settings) -> None:

@@ -121,6 +121,11 @@ def test_control_characters_are_cleaned_and_flagged(settings: Settings) -> None:
     assert (turned.meta.patient_name, turned.flags) == ("Doe gpj.exe", ("bad_text",))
 
 
+def test_a_second_value_where_one_is_allowed_is_shown_and_flagged(settings: Settings) -> None:
+    read = header(settings, description=b"C-SPINE\\LAT")
+    assert (read.meta.study_description, read.flags) == ("C-SPINE\\LAT", ("bad_text",))
+
+
 def test_over_long_text_is_cut_and_flagged(settings: Settings) -> None:
     read = header(settings, description=b"x" * 3000)
     assert read.meta.study_description == "x" * 100
