@@ -1,6 +1,8 @@
 """gunicorn, started from code: one process of many threads, with an access log that holds no query and no token."""
 
 import logging
+import socket
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -13,13 +15,14 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from cspine.settings import Settings
 from web import create_app
-from web.bodies import closing_reads
+from web.bodies import CHUNK, closing_reads
 from web.logs import safe_path
 
 TIMEOUT_SECONDS = 60
 GRACE_SECONDS = 2
 BACKLOG = 256
 HEADER_SECONDS = 10.0
+PART_SECONDS = 0.2
 
 log = structlog.get_logger("web")
 
@@ -46,17 +49,35 @@ class Log(Logger):  # type: ignore[misc]
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threads, which do not wait for ever for the headers of a request."""
+    """gunicorn's threads, which wait neither for the headers of a request nor for a body that nobody has read.
+
+    By itself gunicorn reads such a body for seconds, and then waits for its sender in the one thread that accepts.
+    """
 
     def handle(self, conn: TConn) -> Any:
         """Read a request and answer it."""
         with closing_reads(conn.sock, HEADER_SECONDS) as conn.headers_came:
-            return super().handle(conn)
+            goes_on = super().handle(conn)
+        if not goes_on:
+            _part_from(conn.sock)
+        return goes_on
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
         """Answer a request whose headers have come."""
         conn.headers_came()
-        return super().handle_request(req, conn)
+        goes_on = super().handle_request(req, conn)
+        unread = getattr(req.body.reader, "length", None)  # null for a body in chunks, which may have more to come
+        return goes_on and unread == 0
+
+
+def _part_from(connection: socket.socket) -> None:
+    """Close both directions; who is still sending has a moment to see the answer first."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(PART_SECONDS)
+        connection.recv(CHUNK)
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RD)
 
 
 class Server(BaseApplication):  # type: ignore[misc]
