@@ -1,6 +1,9 @@
 """The decoders of compressed frames: imagecodecs (libjpeg-turbo, CharLS, OpenJPEG, OpenJPH), each behind its check."""
 
+import itertools
+import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import imagecodecs
@@ -91,15 +94,33 @@ def _jpeg2000(data: bytes, layout: Layout) -> Any:
 
 
 def _rle(data: bytes, layout: Layout) -> Cells:
+    if layout.bits_allocated == 1:
+        raise Refused("RLE of single bits", Reason.UNSUPPORTED_BIT_LAYOUT)
     width = layout.bits_allocated // 8
     check_rle(data, layout.samples * width)
     dtype = np.dtype(f"u{width}")
-    unpacked: bytes = _call(imagecodecs.dicomrle_decode, data, dtype=dtype)
-    if len(unpacked) != layout.frame_bytes:
-        reason = Reason.TRUNCATED if len(unpacked) < layout.frame_bytes else Reason.CORRUPT
-        raise Refused(f"{len(unpacked)} bytes in an RLE frame of {layout.frame_bytes}", reason)
-    planes: Cells = np.frombuffer(unpacked, dtype).reshape(layout.samples, layout.rows, layout.columns)
+    unpacked = b""
+    with suppress(Refused):
+        unpacked = _call(imagecodecs.dicomrle_decode, data, dtype=dtype)
+    exact = len(unpacked) == layout.frame_bytes
+    planes: Cells = np.frombuffer(unpacked, dtype) if exact else _by_segment(data, layout, width)
+    planes = planes.reshape(layout.samples, layout.rows, layout.columns)
     return planes[0] if layout.samples == 1 else np.moveaxis(planes, 0, -1)
+
+
+def _by_segment(data: bytes, layout: Layout, width: int) -> Cells:
+    """Decode each byte plane by itself and leave out what some encoders pad it with, less than a row: (samples, n)."""
+    offsets = [*struct.unpack_from(f"<{layout.samples * width}L", data, 4), len(data)]
+    count = layout.rows * layout.columns
+    planes = np.zeros((layout.samples, count), f"u{width}")
+    for index, (start, end) in enumerate(itertools.pairwise(offsets)):
+        plane: bytes = _call(imagecodecs.packbits_decode, data[start:end])
+        if not count <= len(plane) < count + layout.columns:
+            reason = Reason.TRUNCATED if len(plane) < count else Reason.CORRUPT
+            raise Refused(f"{len(plane)} bytes in an RLE segment of {count}", reason)
+        sample = planes[index // width]
+        sample |= np.frombuffer(plane, np.uint8, count).astype(planes.dtype) << (width - 1 - index % width) * 8
+    return planes
 
 
 _DECODERS: dict[Codec, Callable[[bytes, Layout], Any]] = {

@@ -1,9 +1,10 @@
 """Encapsulated pixel data (PS3.5 A.4): fragments, put together to frames by what they begin with.
 
 The Basic Offset Table is not needed for it and often wrong: a frame of JPEG or JPEG 2000 begins with its own marker, a
-frame of RLE is exactly one fragment.
+frame of RLE with its header. (It is to be one fragment; some writers part it all the same.)
 """
 
+import re
 import struct
 from collections.abc import Iterator
 
@@ -19,6 +20,16 @@ STARTS: dict[Codec, tuple[bytes, ...]] = {
     "jpeg2000": (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  "),
     "htj2k": (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  "),
 }
+
+
+_RLE_START = re.compile(rb"[\x01-\x0f]\0\0\0\x40\0\0\0")  # number of segments, place of the first (PS3.5 G.5)
+
+
+def begins_frame(fragment: bytes, codec: Codec) -> bool:
+    """Say whether a fragment is the first of its frame."""
+    if codec == "rle":
+        return _RLE_START.match(fragment) is not None
+    return codec == "plain" or fragment.startswith(STARTS[codec])
 
 
 def fragments(source: Source) -> Iterator[bytes]:
@@ -46,13 +57,12 @@ def fragments(source: Source) -> Iterator[bytes]:
 
 def frames(source: Source, codec: Codec, count: int) -> Iterator[bytes]:
     """Give the bytes of each frame, at most one more than `count`; raises `Refused` (truncated, corrupt)."""
-    starts = STARTS.get(codec, ())
     parts: list[bytes] = []
     given = 0
     for fragment in fragments(source):
         if not fragment:
             continue
-        begins = not starts or fragment.startswith(starts)
+        begins = begins_frame(fragment, codec)
         if not parts and not begins:
             raise Refused("the stream does not begin as its transfer syntax says", Reason.CORRUPT)
         if parts and begins:

@@ -62,8 +62,13 @@ def _plain_frames(image: "DicomObject") -> Iterator[Cells]:
 
 
 def _cells(data: bytes, layout: Layout, order: str) -> Cells:
+    if layout.bits_allocated == 1:
+        bits = np.unpackbits(np.frombuffer(data[: layout.frame_bytes], np.uint8), bitorder="little")
+        return bits[: layout.rows * layout.columns].reshape(layout.rows, layout.columns)
     dtype = np.dtype(f"{order}u{layout.bits_allocated // 8}")
     cells: Cells = np.frombuffer(data[: layout.frame_bytes], dtype).astype(dtype.newbyteorder("="), copy=False)
+    if layout.photometric == "YBR_FULL_422" and layout.columns % 2:
+        raise Refused(f"YBR_FULL_422 of {layout.columns} columns", Reason.BAD_GEOMETRY)
     if layout.photometric == "YBR_FULL_422":  # two luma samples, then the chroma that they share
         return cells.reshape(layout.rows, layout.columns // 2, 4)[:, :, :2].reshape(layout.rows, layout.columns)
     if layout.samples == 1:

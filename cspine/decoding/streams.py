@@ -17,6 +17,9 @@ SOI, EOI, SOS, DNL, APP0, APP14, JPEG_LS = 0xD8, 0xD9, 0xDA, 0xDC, 0xE0, 0xEE, 0
 FRAMES = {*range(0xC0, 0xD0), JPEG_LS} - {0xC4, 0xC8, 0xCC}  # SOF markers
 BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a segment
 J2K_START, J2K_TILE, J2K_END = b"\xff\x4f\xff\x51", b"\xff\x90", b"\xff\xd9"
+QCD, QCC = 0x5C, 0x5D
+QUANTIZATION, IRREVERSIBLE = {QCD, QCC}, {1, 2}
+MAX_BIT_PLANES = 31  # guard bits and exponent together
 MAX_TILES = 65535
 RLE_HEADER = 64
 _FILL = re.compile(rb"\xff+")
@@ -128,17 +131,20 @@ def read_jpeg2000(data: bytes) -> Jpeg2000Header:
     if any(len(part) < 3 or part[1] != 1 or part[2] != 1 for part in parts):
         raise Refused("subsampled JPEG 2000 components", Reason.UNSUPPORTED_PIXEL_TYPE)
     precision = max((part[0] & 0x7F) + 1 for part in parts)
-    _follow_tiles(data, start + 4 + length, tiles)
-    return Jpeg2000Header(bottom - top, right - left, components, precision, start, bool(capabilities & 0x4000))
+    high_throughput = bool(capabilities & 0x4000)
+    _follow_tiles(data, start + 4 + length, tiles, high_throughput)
+    return Jpeg2000Header(bottom - top, right - left, components, precision, start, high_throughput)
 
 
-def _follow_tiles(data: bytes, at: int, tiles: int) -> None:
+def _follow_tiles(data: bytes, at: int, tiles: int, high_throughput: bool) -> None:
     while data[at : at + 2] != J2K_TILE:
         if at + 4 > len(data):
             raise Refused("JPEG 2000 codestream ends in its header", Reason.TRUNCATED)
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         if data[at] != 0xFF or length < 2:
             raise Refused("no marker where JPEG 2000 must have one", Reason.CORRUPT)
+        if high_throughput and data[at + 1] in QUANTIZATION:
+            _check_bit_planes(data[at + 4 : at + 2 + length], data[at + 1])
         at += 2 + length
     while data[at : at + 2] == J2K_TILE:
         if at + 12 > len(data):
@@ -155,6 +161,15 @@ def _follow_tiles(data: bytes, at: int, tiles: int) -> None:
         raise Refused("JPEG 2000 codestream ends in a tile", Reason.TRUNCATED)
     if data[at : at + 2] != J2K_END and data[at:].strip(b"\0"):
         raise Refused("no tile-part where JPEG 2000 must have one", Reason.CORRUPT)
+
+
+def _check_bit_planes(body: bytes, marker: int) -> None:
+    """Refuse an irreversible subband of more bit planes than OpenJPH has room for: it would read beyond its buffer."""
+    if marker == QCC:
+        body = body[1:]  # of a component; pictures here have at most 3
+    style, guard = (body[0] & 31, body[0] >> 5) if body else (0, 0)
+    if style in IRREVERSIBLE and any(guard + (exponent >> 3) > MAX_BIT_PLANES for exponent in body[1::2]):
+        raise Refused("HTJ2K subband of too many bit planes", Reason.CORRUPT)
 
 
 def check_rle(data: bytes, segments: int) -> None:

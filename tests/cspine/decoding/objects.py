@@ -100,6 +100,13 @@ def written(dataset: Dataset, syntax: str = EXPLICIT, **attributes: Any) -> byte
     return file.getvalue()
 
 
+def renamed(data: bytes, syntax: str, other: str) -> bytes:
+    """Name another transfer syntax than the one that an object was written in."""
+    old, new = (element(0x00020010, "UI", uid.encode() + b"\0" * (len(uid) % 2)) for uid in (syntax, other))
+    assert old in data
+    return data.replace(old, new, 1)
+
+
 def element(tag: int, vr: str, value: bytes) -> bytes:
     """Write one element in explicit little endian."""
     head = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr.encode()

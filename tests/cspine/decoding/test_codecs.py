@@ -10,7 +10,7 @@ from cspine.errors import Refused
 from cspine.reasons import Reason
 from cspine.settings import Settings
 from tests.cspine.decoding import objects
-from tests.cspine.decoding.objects import dicom, opened, picture, ramp
+from tests.cspine.decoding.objects import dicom, opened, picture, ramp, renamed
 
 EXACT = [
     objects.RLE, objects.LOSSLESS, objects.LOSSLESS_SV1, objects.JPEGLS, objects.J2K, objects.HTJ2K, objects.HTJ2K_RPCL,
@@ -106,6 +106,31 @@ def test_an_rle_frame_that_ends_early_is_truncated(settings: Settings) -> None:
     with pytest.raises(Refused) as refused:
         opened(dicom(ramp(), objects.RLE, streams=[stream[:-66]]), settings)
     assert refused.value.reason is Reason.TRUNCATED
+
+
+def test_what_pads_an_rle_segment_is_left_out(settings: Settings) -> None:
+    """Two zeros are a run of one more byte, where an encoder filled up with them."""
+    stream = objects.run_lengths(ramp())
+    wanted = picture(dicom(ramp()), settings)
+    assert np.array_equal(picture(dicom(ramp(), objects.RLE, streams=[stream + b"\0" * 50]), settings), wanted)
+    with pytest.raises(Refused) as refused:
+        opened(dicom(ramp(), objects.RLE, streams=[stream + b"\0" * 64]), settings)
+    assert refused.value.reason is Reason.CORRUPT
+    low = struct.unpack_from("<L", stream, 8)[0]
+    padded = stream[:8] + struct.pack("<L", low + 4) + stream[12:low] + b"\0" * 4 + stream[low:]
+    assert np.array_equal(picture(dicom(ramp(), objects.RLE, streams=[padded]), settings), wanted)
+
+
+def test_single_bits_are_unpacked_in_capsules_and_refused_in_rle(settings: Settings) -> None:
+    bits = (np.arange(24 * 32).reshape(24, 32) % 3 == 0).astype(np.uint8)
+    packed = np.packbits(bits, bitorder="little").tobytes()
+    capsule = "1.2.840.10008.1.2.1.98"
+    data = dicom(bits, objects.RLE, bits=1, streams=[packed], BitsAllocated=1, BitsStored=1, HighBit=0)
+    with pytest.raises(Refused) as refused:
+        opened(data, settings)
+    assert refused.value.reason in {Reason.UNSUPPORTED_BIT_LAYOUT, Reason.CORRUPT}
+    plain = renamed(data, objects.RLE, capsule)
+    assert np.array_equal(picture(plain, settings), bits * 255)
 
 
 def test_several_frames(settings: Settings) -> None:

@@ -43,6 +43,12 @@ def test_subsampled_chroma_does_not_touch_the_luma(settings: Settings) -> None:
     assert np.array_equal(picture(data, settings), grey)
 
 
+def test_subsampled_pixels_of_an_odd_number_of_columns_are_refused(settings: Settings) -> None:
+    with pytest.raises(Refused) as refused:
+        opened(dicom(RGB[:, :31], bits=8, photometric="YBR_FULL_422"), settings)
+    assert refused.value.reason is Reason.BAD_GEOMETRY
+
+
 def palette(entries: int, first: int, bits: int, data: bytes) -> dict[str, object]:
     """Make the six attributes of a grey palette."""
     made: dict[str, object] = {}

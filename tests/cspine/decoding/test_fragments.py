@@ -41,6 +41,15 @@ def test_a_missing_end_mark_is_let_pass_where_the_frames_are_whole(settings: Set
     assert np.array_equal(picture(encapsulated(PARTS, end=b""), settings), picture(dicom(ramp()), settings))
 
 
+def test_rle_frames_in_several_fragments(settings: Settings) -> None:
+    """PS3.5 A.4.2 wants one fragment a frame; dcmcrle +fs writes several."""
+    one, two = (objects.run_lengths(cells) for cells in (ramp(), ramp()[::-1].copy()))
+    data = encapsulated([one[:100], one[100:], two[:700], two[700:]], NumberOfFrames=2)
+    frames = opened(objects.renamed(data, objects.J2K, objects.RLE), settings).frames
+    assert np.array_equal(frames[0].pixels, picture(dicom(ramp()), settings))
+    assert np.array_equal(frames[1].pixels, picture(dicom(ramp()[::-1].copy()), settings))
+
+
 def test_an_empty_fragment_is_nothing(settings: Settings) -> None:
     assert len(opened(encapsulated([b"", *PARTS, b""]), settings).frames) == 1
 

@@ -85,6 +85,24 @@ def test_jpeg_2000_that_lies(data: bytes, reason: Reason) -> None:
     assert refused.value.reason is reason
 
 
+HTJ2K = imagecodecs.htj2k_encode(ramp(), 0.0001, reversible=False)
+QCD = HTJ2K.index(b"\xff\x5c") + 4  # its body: style and guard bits, then exponent and mantissa of each subband
+
+
+def test_htj2k_of_more_bit_planes_than_its_decoder_has_room_for_is_refused() -> None:
+    """OpenJPH reads beyond its buffer where guard bits and exponent add up to 32."""
+    assert read_jpeg2000(HTJ2K).rows == 24
+    style = HTJ2K[QCD] & 31
+    for guard, exponent, allowed in ((1, 30, True), (1, 31, False), (7, 25, False), (7, 24, True)):
+        data = patched(patched(HTJ2K, QCD, bytes([guard << 5 | style])), QCD + 1, bytes([exponent << 3, 0]))
+        if allowed:
+            assert read_jpeg2000(data).rows == 24
+            continue
+        with pytest.raises(Refused) as refused:
+            read_jpeg2000(data)
+        assert refused.value.reason is Reason.CORRUPT
+
+
 SOF = JPEG.index(b"\xff\xc3")
 
 
