@@ -19,7 +19,7 @@ WORDS = {
     405: ("Not like this", "This address takes no request of this kind."),
     408: ("Too slow", "What was sent did not arrive in time. Try again."),
     413: ("Too much at once", "More bytes or more files were sent than this installation accepts."),
-    429: ("Too many attempts", "Wait a minute, then try again."),
+    429: ("Too many attempts", "Wait a while, then try again."),
     500: ("Something went wrong here", "The error is in the log of the web server. Nothing that was stored is lost."),
     503: ("A service does not answer", "Try again in a moment."),
     507: ("No room left", Reason.STORAGE_FULL.sentence),
