@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from cspine.blobs import BlobStore
 from cspine.database import Database
-from cspine.decoding import decode, preview
+from cspine.decoding import decode, previews
 from cspine.reasons import Reason
 from cspine.settings import Settings
 from cspine.tables import Audit, ReceivedFile
@@ -168,7 +168,7 @@ def test_line_14_a_picture_is_served_encoded_anew(
     data = picture() + b"<html><script>alert(1)</script></html>"
     with database.write() as session:
         study = makers.study(session, makers.batch(session))
-        made = preview(decode(io.BytesIO(data), "x.png", settings).frames[0])
+        made, _ = previews(decode(io.BytesIO(data), "x.png", settings).frames[0])
         file = makers.file(session, session.get_one(makers.Batch, study.batch_id), study)
         image = makers.image(session, study, file, preview_key=blobs.put_bytes(made, ".jpg"))
     answer = reader.get(f"/studies/{study.id}/images/{image.id}/preview")
