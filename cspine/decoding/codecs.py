@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cspine.decoding.layout import Layout
+from cspine.decoding.scans import LOSSLESS, check_whole
 from cspine.decoding.streams import JPEG_LS, StreamHeader, check_rle, read_jpeg, read_jpeg2000
 from cspine.decoding.syntax import Codec
 from cspine.errors import Refused
 from cspine.reasons import Reason
 
 Cells = NDArray[Any]
+RGB, LUMA = {"colorspace": "RGB", "outcolorspace": "RGB"}, {"colorspace": "YCBCR", "outcolorspace": "GRAYSCALE"}
 HUFFMAN_SOFS = {0xC0, 0xC1, 0xC2, 0xC3}  # baseline, extended, progressive, lossless; the rest is arithmetic coding
 
 
@@ -65,11 +67,17 @@ def _jpeg(data: bytes, layout: Layout) -> Any:
     _check(header, layout)
     if data[header.lines_at : header.lines_at + 2] == b"\0\0":  # libjpeg does not read DNL
         data = data[: header.lines_at] + layout.rows.to_bytes(2, "big") + data[header.lines_at + 2 :]
-    if layout.samples == 1:
-        return _call(imagecodecs.jpeg8_decode, data)
-    if header.is_rgb or header.sof == 0xC3 or (layout.photometric == "RGB" and not _is_ycbcr(data)):
-        return _call(imagecodecs.jpeg8_decode, data, colorspace="RGB", outcolorspace="RGB")
-    return _call(imagecodecs.jpeg8_decode, data, colorspace="YCBCR", outcolorspace="GRAYSCALE")
+    options = {}
+    if layout.samples == 3:
+        is_rgb = header.is_rgb or header.sof == LOSSLESS or (layout.photometric == "RGB" and not _is_ycbcr(data))
+        options = RGB if is_rgb else LUMA
+
+    def decode(stream: bytes) -> Cells:
+        return np.asarray(_call(imagecodecs.jpeg8_decode, stream, **options))
+
+    cells = decode(data)
+    check_whole(data, header, cells, decode)
+    return cells
 
 
 def _is_ycbcr(data: bytes) -> bool:

@@ -4,6 +4,7 @@ Pictures of 8 bits keep their values, so no ICC profile or gamma is applied. Alp
 Rec. 601 luma, 16 bits go from 0..65535 to 0..255, or from least to greatest where only 12 bits are used.
 """
 
+import io
 import struct
 from typing import BinaryIO, cast
 
@@ -13,14 +14,15 @@ from PIL import Image, UnidentifiedImageError
 
 from cspine.decoding import jpeg, tiff
 from cspine.decoding.bounded import Bounded
-from cspine.decoding.codecs import Cells
+from cspine.decoding.codecs import HUFFMAN_SOFS, Cells
 from cspine.decoding.colour import band_luma, luma
-from cspine.decoding.completeness import is_complete
+from cspine.decoding.completeness import is_complete, png_rows_are_there
 from cspine.decoding.frame import Decoded, Frame, Grey, blank
 from cspine.decoding.header import Header
 from cspine.decoding.kinds import Kind
 from cspine.decoding.layout import check_size
-from cspine.decoding.streams import JPEG_LS, read_jpeg
+from cspine.decoding.scans import check_whole
+from cspine.decoding.streams import JPEG_LS, JpegHeader, read_jpeg
 from cspine.errors import Refused
 from cspine.reasons import Reason
 from cspine.settings import Settings
@@ -78,30 +80,46 @@ def decode(file: BinaryIO, kind: Kind, settings: Settings) -> Decoded:
 
 
 def _single(file: BinaryIO, kind: Kind) -> Grey:
-    if kind == "jpeg" and (cells := _deep_jpeg(file)) is not None:
-        return cells
+    if kind == "jpeg":
+        return _jpeg(file)
     image = _open(file, kind)
     orientation = _orientation(image)
     if kind == "png" and _png_depth(file) == 16:
         return oriented(from_16_bits(_decoded_16(file)), orientation)
-    return oriented(_grey(image), orientation)
+    grey = _grey(image)
+    if kind == "png" and (grey[-1] == grey[-1, 0]).all() and not png_rows_are_there(file):
+        raise Refused("png with fewer rows than it says", Reason.TRUNCATED)
+    return oriented(grey, orientation)
 
 
-def _deep_jpeg(file: BinaryIO) -> Grey | None:
-    """Decode the streams of a JPEG file that Pillow does not know: of more than 8 bits, or JPEG-LS; None for others."""
+def _jpeg(file: BinaryIO) -> Grey:
     file.seek(0)
     data = file.read()
     try:
         header = read_jpeg(data)
-    except Refused:
-        return None  # Pillow makes more of a damaged header than that check, which stands before other decoders
-    if header.precision <= 8 and header.sof != JPEG_LS:
-        return None
-    try:
-        decoder = imagecodecs.jpegls_decode if header.sof == JPEG_LS else imagecodecs.jpeg8_decode
-        cells = np.asarray(decoder(data))
-    except (RuntimeError, ValueError) as error:
-        raise Refused(f"jpeg: {type(error).__name__}", Reason.CORRUPT) from error
+    except Refused:  # Pillow makes more of an odd header than that check, which stands before other decoders
+        return oriented(_grey(image := _open(file, "jpeg")), _orientation(image))
+    if header.precision > 8 or header.sof == JPEG_LS:
+        return _deep_jpeg(data, header)
+    grey = _grey(image := _open(file, "jpeg"))
+    if header.sof in HUFFMAN_SOFS:
+        check_whole(data, header, grey, lambda stream: _grey(_open(io.BytesIO(stream), "jpeg")))
+    return oriented(grey, _orientation(image))
+
+
+def _deep_jpeg(data: bytes, header: JpegHeader) -> Grey:
+    """Decode the streams of a JPEG file that Pillow does not know: of more than 8 bits, or JPEG-LS."""
+
+    def decode(stream: bytes) -> Cells:
+        try:
+            return np.asarray(imagecodecs.jpegls_decode(stream) if is_ls else imagecodecs.jpeg8_decode(stream))
+        except (RuntimeError, ValueError) as error:
+            raise Refused(f"jpeg: {type(error).__name__}", Reason.CORRUPT) from error
+
+    is_ls = header.sof == JPEG_LS
+    cells = decode(data)
+    if not is_ls:
+        check_whole(data, header, cells, decode)
     if cells.dtype == np.uint8:
         return cells if cells.ndim == 2 else luma(cells[..., :3])
     return from_16_bits(cells)

@@ -37,11 +37,12 @@ class StreamHeader:
 
 @dataclass(frozen=True)
 class JpegHeader(StreamHeader):
-    """A JPEG or JPEG-LS frame: its SOF marker, where that gives the lines, and the signs of its colour space."""
+    """A JPEG or JPEG-LS frame: its SOF marker, where that gives the lines, its colour space, and its first scan."""
 
     sof: int
     lines_at: int
     is_rgb: bool
+    scan_at: int
 
 
 def read_jpeg(data: bytes) -> JpegHeader:
@@ -54,6 +55,7 @@ def read_jpeg(data: bytes) -> JpegHeader:
     at, frame, adobe, jfif = 2, -1, None, False
     sof = 0
     while True:
+        before = at
         marker, at = _next_marker(data, at)
         if marker in BARE:
             continue
@@ -87,7 +89,7 @@ def read_jpeg(data: bytes) -> JpegHeader:
         rows = int.from_bytes(data[lines + 4 : lines + 6], "big") if lines >= 0 else 0
     names = bytes(data[frame + 6 + 3 * index] for index in range(components))
     is_rgb = adobe == 0 if adobe is not None else not jfif and names == b"RGB"
-    return JpegHeader(rows, columns, components, precision, sof, frame + 1, is_rgb)
+    return JpegHeader(rows, columns, components, precision, sof, frame + 1, is_rgb, before)
 
 
 def _next_marker(data: bytes, at: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from typing import Any
 
 import imagecodecs
@@ -255,6 +256,22 @@ def test_a_deep_jpeg_with_damage_inside_is_corrupt(settings: Settings) -> None:
     with pytest.raises(Refused) as refused:
         opened(bytes(data), settings)
     assert refused.value.reason is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA"])
+def test_a_png_with_fewer_rows_than_it_says_is_truncated(mode: str, settings: Settings) -> None:
+    image = Image.fromarray(np.random.default_rng(6).integers(0, 256, (64, 48, 3), np.uint8)).convert(mode)
+    data = saved(image, "PNG")
+    taller = bytearray(data)
+    taller[20:24] = struct.pack(">L", 80)
+    taller[29:33] = struct.pack(">L", zlib.crc32(taller[12:29]))
+    assert refusal(bytes(taller), settings) is Reason.TRUNCATED
+    pixels = np.array(image)
+    pixels[-20:] = pixels[-1, -1]
+    flat = Image.fromarray(pixels, image.mode)
+    if mode == "P":
+        flat.putpalette(image.getpalette() or [])
+    assert len(opened(saved(flat, "PNG"), settings).frames) == 1
 
 
 @pytest.mark.parametrize("bits", [8, 16])
