@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         3600, validation_alias="CSPINE_MAX_UPLOADS_PER_HOUR", ge=1, description="of one person"
     )
     max_frame_pixels: int = Field(100_000_000, validation_alias="CSPINE_MAX_FRAME_PIXELS")
-    max_frames: int = Field(256, validation_alias="CSPINE_MAX_FRAMES")
+    max_frames: int = Field(1000, validation_alias="CSPINE_MAX_FRAMES")
     max_archive_entries: int = Field(10_000, validation_alias="CSPINE_MAX_ARCHIVE_ENTRIES")
     max_archive_bytes: int = Field(4 * 2**30, validation_alias="CSPINE_MAX_ARCHIVE_BYTES")
     archive_code_page: str = Field(

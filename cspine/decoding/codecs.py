@@ -2,6 +2,7 @@
 
 import itertools
 import struct
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -43,10 +44,17 @@ def decode_frame(data: bytes, codec: Codec, layout: Layout) -> Cells:
 
 
 def _call(decoder: Callable[..., Any], data: bytes, **options: Any) -> Any:
+    lost: list[Any] = []  # OpenJPH's errors are written to this hook, and what it gave until then is returned
+    hook, sys.unraisablehook = sys.unraisablehook, lost.append
     try:
-        return decoder(data, **options)
+        result = decoder(data, **options)
     except (RuntimeError, ValueError, TypeError, OverflowError) as error:  # each codec has a RuntimeError of its own
         raise Refused(f"{decoder.__name__}: {type(error).__name__}", Reason.CORRUPT) from error
+    finally:
+        sys.unraisablehook = hook
+    if lost:
+        raise Refused(f"{decoder.__name__}: {lost[0].exc_value}", Reason.CORRUPT)
+    return result
 
 
 def _check(header: StreamHeader, layout: Layout) -> None:

@@ -12,7 +12,7 @@ from cspine.decoding.bounded import Bounded
 from cspine.decoding.elements import PIXEL_DATA, PixelElement, Walk, file_meta
 from cspine.decoding.frame import Decoded, Frame, Geometry, blank
 from cspine.decoding.header import Header, Meta, RefusedWithHeader, SkippedWithHeader
-from cspine.decoding.layout import GREY, Layout, read_layout
+from cspine.decoding.layout import GREY, Layout, check_frames, read_layout
 from cspine.decoding.source import Inflating, Source
 from cspine.decoding.stored import stored_frames
 from cspine.decoding.text import Reader
@@ -102,6 +102,7 @@ def open_object(file: BinaryIO, settings: Settings) -> DicomObject:
             source.require(walk.pixels.length or 0)
         layout = read_layout(attributes, settings)
         _check_length(walk.pixels, layout, codec, source)
+        check_frames(layout.rows, layout.columns, layout.frames, settings)
     except Refused as error:
         raise RefusedWithHeader(error.detail, error.reason, header) from error
     for bound in bounds:

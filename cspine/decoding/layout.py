@@ -9,6 +9,7 @@ from cspine.settings import Settings
 
 GREY = {"MONOCHROME1", "MONOCHROME2"}
 COLOUR = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
+FRAMES_OF_FULL_SIZE = 4  # a file's pictures are in memory together while it is prepared
 MIN_SIDE = 8
 MAX_SIDE = 65535
 
@@ -53,7 +54,7 @@ def read_layout(attributes: Attributes, settings: Settings) -> Layout:
     frames = attributes.integer("NumberOfFrames") if attributes.raw("NumberOfFrames").strip(b" \0") else 1
     if frames is None or frames < 0:
         raise Refused("NumberOfFrames is no number of frames", Reason.BAD_GEOMETRY)
-    check_size(rows, columns, max(frames, 1), settings)
+    check_size(rows, columns, settings)
     samples = attributes.integer("SamplesPerPixel") if attributes.raw("SamplesPerPixel") else 1
     photometric = attributes.code("PhotometricInterpretation").upper()
     if not photometric:
@@ -82,14 +83,17 @@ def read_layout(attributes: Attributes, settings: Settings) -> Layout:
     )
 
 
-def check_size(rows: int, columns: int, frames: int, settings: Settings) -> None:
-    """Raise `Refused` (too_many_pixels, too_small) for a picture outside the limits, before anything is allocated."""
-    if rows * columns > settings.max_frame_pixels or frames > settings.max_frames:
-        raise Refused(f"{frames} frames of {rows} x {columns}", Reason.TOO_MANY_PIXELS)
+def check_size(rows: int, columns: int, settings: Settings) -> None:
+    """Refuse one frame outside the limits (too_many_pixels, too_small), before anything is allocated."""
+    if rows * columns > settings.max_frame_pixels:
+        raise Refused(f"{rows} x {columns}", Reason.TOO_MANY_PIXELS)
     if min(rows, columns) < MIN_SIDE:
         raise Refused(f"{rows} x {columns}", Reason.TOO_SMALL)
-    if rows * columns * frames > MAX_FRAMES_OF_FULL_SIZE * settings.max_frame_pixels:
+
+
+def check_frames(rows: int, columns: int, frames: int, settings: Settings) -> None:
+    """Refuse a file whose frames are too many, or too many pixels together (too_many_frames, too_many_pixels)."""
+    if frames > settings.max_frames:
+        raise Refused(f"{frames} frames", Reason.TOO_MANY_FRAMES)
+    if rows * columns * frames > FRAMES_OF_FULL_SIZE * settings.max_frame_pixels:
         raise Refused(f"{frames} frames of {rows} x {columns}", Reason.TOO_MANY_PIXELS)
-
-
-MAX_FRAMES_OF_FULL_SIZE = 4  # an instance is held in memory while it is prepared

@@ -59,7 +59,7 @@ def check(file: BinaryIO, kind: Kind, settings: Settings) -> None:
         except Refused as error:
             raise Refused(error.detail, Reason.TRUNCATED if stream.ended else error.reason) from error
         (columns, rows), animated = image.size, kind == "png" and bool(getattr(image, "is_animated", False))
-    check_size(rows, columns, 1, settings)
+    check_size(rows, columns, settings)
     if animated:
         raise Refused("more than one picture in it", Reason.ANIMATED_IMAGE)
 

@@ -33,25 +33,25 @@ def check_whole(data: bytes, header: JpegHeader, cells: NDArray[Any], decode: Ca
     cells : (rows, columns) or (rows, columns, channels), what `decode` made of `data`.
     """
     scans, end = [], len(data)
-    for marker, at in _segments(data, header.scan_at):
+    for marker, start, at in _segments(data, header.scan_at):
         if marker == SOS:
             scans.append(data[at + 2 : at + int.from_bytes(data[at : at + 2], "big")])
         elif marker == EOI:
-            end = at - 2
+            end = start
     if not _has_all_scans(scans, header):
         raise Refused("JPEG stream without all of its scans", Reason.TRUNCATED)
     if _may_be_cut(cells, header.sof) and not np.array_equal(decode(data[:end] + FILL + data[end:]), cells):
         raise Refused("JPEG stream that ends before its picture", Reason.TRUNCATED)
 
 
-def _segments(data: bytes, at: int) -> Iterator[tuple[int, int]]:
-    """Give the markers from the first scan's on to the end mark, each with the place behind it."""
+def _segments(data: bytes, at: int) -> Iterator[tuple[int, int, int]]:
+    """Give the markers from the first scan's on to the end mark, each with where it starts, fill bytes too, and ends."""
     for _ in range(MAX_SEGMENTS):
         found = _MARKER.search(data, at)
         if found is None:
             return
         marker, at = found[1][0], found.end()
-        yield marker, at
+        yield marker, found.start(), at
         if marker == EOI:
             return
         if marker not in BARE:

@@ -8,6 +8,7 @@ from pydicom import charset
 from cspine.decoding.attributes import Attributes
 from cspine.reasons import Reason
 
+LOST = "\ufffd"  # what could not be decoded, here or by whoever wrote the file
 ESCAPE = b"\x1b"
 DELIMITERS = {*b"\\\r\n\f\t"}  # and ^ and = in a name: after one of them the first character set holds again
 DEFAULT = "latin_1"
@@ -128,6 +129,8 @@ class Reader:
         return part[:stop].decode(encoding, errors) + part[stop:].decode(first, errors)
 
     def _clean(self, text: str, vr: str) -> str | None:
+        if LOST in text:
+            self.flags.add(Reason.BAD_CHARSET)
         cleaned = _CONTROLS.sub(lambda match: "" if match[0].strip("\0") == "" else " ", text).strip()
         if cleaned != text.strip() or len(text) > LIMITS[vr]:
             self.flags.add(Reason.BAD_TEXT)

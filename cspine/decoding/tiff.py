@@ -9,7 +9,7 @@ import numpy as np
 
 from cspine.decoding.codecs import Cells
 from cspine.decoding.directory import Directory, Form, read_directory
-from cspine.decoding.layout import check_size
+from cspine.decoding.layout import check_frames, check_size
 from cspine.errors import Refused
 from cspine.reasons import Reason
 from cspine.settings import Settings
@@ -42,7 +42,7 @@ class Page:
 def read_pages(file: BinaryIO, settings: Settings) -> list[Page]:
     """Read the directories of a TIFF and check each page; smaller copies of a page are left out.
 
-    Raises `Refused` (too_many_pixels, truncated, unsupported_pixel_type, corrupt).
+    Raises `Refused` (too_many_frames, too_many_pixels, truncated, unsupported_pixel_type, corrupt).
     """
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
@@ -53,19 +53,19 @@ def read_pages(file: BinaryIO, settings: Settings) -> list[Page]:
     seen: set[int] = set()
     while at and at not in seen:
         if index >= settings.max_frames:
-            raise Refused(f"more than {settings.max_frames} pages", Reason.TOO_MANY_PIXELS)
+            raise Refused(f"more than {settings.max_frames} pages", Reason.TOO_MANY_FRAMES)
         if at >= size:
             raise Refused("a page lies beyond the end", Reason.TRUNCATED)
         seen.add(at)
         directory, at = read_directory(file, at, form, size)
         if not _number(directory, SUBFILE, 0) & REDUCED:
-            check_size(_number(directory, LENGTH, 0), _number(directory, WIDTH, 0), 1, settings)
+            check_size(_number(directory, LENGTH, 0), _number(directory, WIDTH, 0), settings)
             pages.append(_page(directory, index, size))
         index += 1
     if not pages:
         raise Refused("TIFF without a page", Reason.CORRUPT)
     for page in pages:
-        check_size(page.rows, page.columns, len(pages), settings)
+        check_frames(page.rows, page.columns, len(pages), settings)
     return pages
 
 

@@ -133,6 +133,24 @@ def test_single_bits_are_unpacked_in_capsules_and_refused_in_rle(settings: Setti
     assert np.array_equal(picture(plain, settings), bits * 255)
 
 
+def test_damage_that_openjph_only_mentions_is_corrupt(settings: Settings) -> None:
+    """imagecodecs lets its exception get lost and returns an empty picture."""
+    cells = np.random.default_rng(9).integers(0, 4096, (64, 48), np.uint16)
+    sound = objects.ENCODERS[objects.HTJ2K](cells, 12)
+    start = sound.index(b"\xff\x93") + 2
+    refusals = 0
+    for at in range(start, len(sound) - 40, 97):
+        stream = sound[:at] + b"\xff\0" * 15 + sound[at + 30 :]
+        try:
+            seen = picture(dicom(cells, objects.HTJ2K, streams=[stream]), settings)
+        except Refused as refused:
+            assert refused.reason in {Reason.CORRUPT, Reason.TRUNCATED}
+            refusals += 1
+        else:
+            assert len(np.unique(seen)) > 50
+    assert refusals
+
+
 def test_several_frames(settings: Settings) -> None:
     cells = np.stack([ramp(), ramp()[::-1]])
     for syntax in (*EXACT, *PLAIN):

@@ -106,7 +106,7 @@ def test_a_wrong_label_of_the_encoding_is_seen_through(settings: Settings) -> No
         ({"Columns": None}, Reason.BAD_GEOMETRY),
         ({"NumberOfFrames": -3}, Reason.BAD_GEOMETRY),
         ({"Rows": 20000, "Columns": 20000}, Reason.TOO_MANY_PIXELS),
-        ({"NumberOfFrames": 100000}, Reason.TOO_MANY_PIXELS),
+        ({"NumberOfFrames": 100000}, Reason.TRUNCATED),
         ({"Rows": 4}, Reason.TOO_SMALL),
         ({"BitsStored": 17}, Reason.UNSUPPORTED_BIT_LAYOUT),
         ({"HighBit": 16}, Reason.UNSUPPORTED_BIT_LAYOUT),
@@ -120,6 +120,15 @@ def test_a_wrong_label_of_the_encoding_is_seen_through(settings: Settings) -> No
 )
 def test_refused_by_the_header(attributes: dict[str, Any], reason: Reason, settings: Settings) -> None:
     assert refused(dicom(ramp(), **attributes), settings) is reason
+
+
+def test_limits_on_frames(settings: Settings) -> None:
+    data = dicom(np.stack([ramp()] * 5))
+    assert len(opened(data, settings.model_copy(update={"max_frames": 5})).frames) == 5
+    assert refused(data, settings.model_copy(update={"max_frames": 4})) is Reason.TOO_MANY_FRAMES
+    assert refused(data, settings.model_copy(update={"max_frame_pixels": ramp().size})) is Reason.TOO_MANY_PIXELS
+    capsules = dicom(ramp(), objects.J2K, NumberOfFrames=10**9)
+    assert refused(capsules, settings) is Reason.TOO_MANY_FRAMES
 
 
 def test_a_refusal_carries_the_header_it_could_read(settings: Settings) -> None:

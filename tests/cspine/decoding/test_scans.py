@@ -71,10 +71,10 @@ def test_a_cut_stream_with_an_end_is_truncated(kind: str, share: float) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_whole_stream_passes_with_a_flat_end_too(kind: str) -> None:
     encode, cells, syntax, attributes = KINDS[kind]
-    for flat in (0, 40, 80):
+    for flat, fill in ((0, b""), (40, b""), (80, b""), (80, b"\xff\xff")):
         given = cells.copy()
         given[len(given) - flat :] = 60
-        stream = encode(given)
+        stream = encode(given)[:-2] + fill + END
         for data in (stream, dicom(given, syntax, streams=[stream + b"\0" * (len(stream) % 2)], **attributes)):
             assert refusal(data) is None
 

@@ -88,6 +88,7 @@ def test_character_sets(charset: bytes, raw: bytes, name: str, settings: Setting
         (b"\\ISO 2022 IR 87", "山田".encode(), "山田"),
         (b"ISO 2022 IR 87", b"A^B=\x1b$B;3ED\x1b$B^\x1b$BB@O:\x1b(B", "A^B=山田\ufffd太郎"),
         (b"ISO_IR 192", b"A\xffB", "A\ufffdB"),
+        (b"ISO_IR 192", "A\ufffdB".encode(), "A\ufffdB"),  # lost before
         (b"\\ISO 2022 IR 999", b"Doe\x1b$(Z\xb0", "Doe$(Z°"),
     ],
 )
