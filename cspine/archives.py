@@ -11,6 +11,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, BinaryIO, cast
@@ -102,9 +103,12 @@ def entries(file: BinaryIO, settings: Settings) -> Iterator[Entry]:
     archive_nested or archive_no_images (nothing in it looks like a picture), truncated or corrupt for the archive as a
     whole, before the first entry is given.
     """
-    _check_directory(file, settings)
+    start, directory = _check_directory(file, settings)
     try:
-        archive = zipfile.ZipFile(file)
+        try:
+            archive = zipfile.ZipFile(file)
+        except UnicodeDecodeError:  # a name that is not the UTF-8 which its entry promises shall not cost the pictures
+            archive = zipfile.ZipFile(cast(IO[bytes], _Amended(file, _without_utf8_flags(file, start, directory))))
     except DAMAGED as error:
         raise Refused(f"archive: {type(error).__name__}", Reason.CORRUPT) from error
     infos = archive.infolist()
@@ -149,8 +153,46 @@ def _decoded(raw: bytes, encoding: str) -> str | None:
         return None
 
 
-def _check_directory(file: BinaryIO, settings: Settings) -> None:
-    """Count the entries in the central directory itself before zipfile makes an object of each."""
+class _Amended(io.RawIOBase):
+    """A file of which some single bytes read as others."""
+
+    def __init__(self, file: BinaryIO, others: dict[int, int]) -> None:
+        self._file, self._others, self._places = file, others, sorted(others)
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        at = self._file.tell()
+        data = bytearray(self._file.read(size))
+        for place in self._places[bisect_left(self._places, at) : bisect_left(self._places, at + len(data))]:
+            data[place - at] = self._others[place]
+        return bytes(data)
+
+
+def _without_utf8_flags(file: BinaryIO, start: int, directory: bytes) -> dict[int, int]:
+    """Return the flag bytes, in the central directory and before each entry, of names that are not UTF-8, cleared."""
+    cleared: dict[int, int] = {}
+    at = 0
+    while directory[at : at + 4] == CENTRAL and at + CENTRAL_SIZE <= len(directory):
+        lengths = struct.unpack_from("<HHH", directory, at + 28)
+        if _decoded(directory[at + CENTRAL_SIZE : at + CENTRAL_SIZE + lengths[0]], "utf-8") is None:
+            entry = int.from_bytes(directory[at + 42 : at + 46], "little")
+            for place in (start + at + 9, entry + 7):
+                file.seek(place)
+                cleared[place] = (file.read(1) or b"\0")[0] & ~(UTF8 >> 8)
+        at += CENTRAL_SIZE + sum(lengths)
+    return cleared
+
+
+def _check_directory(file: BinaryIO, settings: Settings) -> tuple[int, bytes]:
+    """Count the entries in the central directory before zipfile makes an object of each; return its place and bytes."""
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - END_SIZE - MAX_COMMENT))
     tail = file.read()
@@ -170,6 +212,7 @@ def _check_directory(file: BinaryIO, settings: Settings) -> None:
         count += 1
     if count > settings.max_archive_entries:
         raise Refused(f"{count} entries", Reason.ARCHIVE_TOO_MANY_ENTRIES)
+    return max(0, end_at - length), directory
 
 
 def _directory64(file: BinaryIO, end_at: int, declared: int, length: int) -> tuple[int, int]:

@@ -45,7 +45,7 @@ def check_whole(data: bytes, header: JpegHeader, cells: NDArray[Any], decode: Ca
 
 
 def _segments(data: bytes, at: int) -> Iterator[tuple[int, int, int]]:
-    """Give the markers from the first scan's on to the end mark, each with where it starts, fill bytes too, and ends."""
+    """Give the markers from the first scan's on to the end mark, with where each starts, fill bytes too, and ends."""
     for _ in range(MAX_SEGMENTS):
         found = _MARKER.search(data, at)
         if found is None:

@@ -207,6 +207,15 @@ def test_a_unicode_path_beside_a_name_in_a_code_page(settings: Settings) -> None
         assert names(packed({"???": PNG}, extra=extra), settings) == [shown]
 
 
+def test_a_name_that_promises_utf_8_and_is_none_costs_nothing_else(settings: Settings) -> None:
+    """An entry with a name beyond ASCII gets the flag; then its bytes are replaced by those of a code page."""
+    data = packed({"шея.png": PNG, "two.png": PNG}).replace("шея".encode(), "шея".encode("cp866") + b"\xff\xff\xff")
+    found = list(archives.entries(io.BytesIO(data), settings.model_copy(update={"archive_code_page": "cp866"})))
+    assert found[0].name.startswith("шея")
+    assert found[1].name == "two.png"
+    assert [entry.open().read() for entry in found] == [PNG, PNG]
+
+
 def test_two_entries_of_one_name_are_two_files(settings: Settings) -> None:
     data = packed({"first": PNG, "other": PNG + b"2"}).replace(b"other", b"first")
     read = [(entry.name, entry.open().read()) for entry in archives.entries(io.BytesIO(data), settings)]
