@@ -32,16 +32,25 @@ def check_whole(data: bytes, header: JpegHeader, cells: NDArray[Any], decode: Ca
     ----------
     cells : (rows, columns) or (rows, columns, channels), what `decode` made of `data`.
     """
-    scans, end = [], len(data)
-    for marker, start, at in _segments(data, header.scan_at):
-        if marker == SOS:
-            scans.append(data[at + 2 : at + int.from_bytes(data[at : at + 2], "big")])
-        elif marker == EOI:
-            end = start
-    if not _has_all_scans(scans, header):
+    if not (_has_one_scan(data, header) or _has_all_scans(list(_scans(data, header.scan_at)), header)):
         raise Refused("JPEG stream without all of its scans", Reason.TRUNCATED)
-    if _may_be_cut(cells, header.sof) and not np.array_equal(decode(data[:end] + FILL + data[end:]), cells):
+    if not _may_be_cut(cells, header.sof):
+        return
+    end = next((start for marker, start, _ in _segments(data, header.scan_at) if marker == EOI), len(data))
+    if not np.array_equal(decode(data[:end] + FILL + data[end:]), cells):
         raise Refused("JPEG stream that ends before its picture", Reason.TRUNCATED)
+
+
+def _scans(data: bytes, at: int) -> Iterator[bytes]:
+    """Give the header of each scan: the number of its components, those, and what of them it holds."""
+    for marker, _, place in _segments(data, at):
+        if marker == SOS:
+            yield data[place + 2 : place + int.from_bytes(data[place : place + 2], "big")]
+
+
+def _has_one_scan(data: bytes, header: JpegHeader) -> bool:
+    """Say whether the first scan holds all there is: then the entropy-coded bytes need not be searched for others."""
+    return header.sof != PROGRESSIVE and next(_scans(data, header.scan_at), b"")[:1] == bytes([header.components])
 
 
 def _segments(data: bytes, at: int) -> Iterator[tuple[int, int, int]]:

@@ -95,5 +95,5 @@ def test_the_end_that_counts_is_that_of_the_stream() -> None:
 
 
 def test_a_flood_of_segments_ends() -> None:
-    stream = pillow()(NOISE)[:-2]
+    stream = pillow(progressive=True)(NOISE)[:-2]
     assert refusal(stream + b"\xff\xfe\0\2" * (scans.MAX_SEGMENTS + 1) + END) is Reason.CORRUPT
