@@ -70,7 +70,7 @@ class Reason(StrEnum):
         "patient_conflict",
         "Files of one study name different patients; find out whose pictures these are before they are read.",
     )
-    HEADER_CHANGED = "header_changed", "The same picture came again under another header; the first header stays."
+    HEADER_CHANGED = "header_changed", "The same picture came before under another header; check which header is right."
 
     # What a study or an image is flagged for
     PARTIAL = "partial", "Some of the study could not be read or never came; the answer covers only the rest."

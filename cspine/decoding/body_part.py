@@ -29,13 +29,14 @@ RIBS SACRUM SCAPULA SCROTUM SHOULDER SIJOINT SINUS SKULL SPLEEN STERNUM STOMACH 
 TIBIA TMJ TOE TOES TSPINE THORACICSPINE TLSPINE ULNA UPPERARM UPPERLEG URETHRA UTERUS VAGINA WRIST
 """
 OTHER_PARTS = frozenset(_TERMS.split())
-_SIDE = re.compile(r"^(?:LEFT|RIGHT|BILATERAL|BOTH|LT|RT)(?=.)")
+_SIDE = re.compile(r"^(?:LEFT|RIGHT|BILATERAL|BOTH|LT|RT)(?=.)|(?:LEFT|RIGHT|BILATERAL|BOTH)$")
+_NOTHING = {"UNKNOWN", "UNSPECIFIED", "OTHER", "NONE", "NA", "DEFAULT"}
 _VIEW = re.compile(r"(?:AP|PA|LAT|LATERAL|OBL|OBLIQUE|VIEW|2V|3V)+$")
 
-# What is written freely is believed only where no attribute names the part, and only in plain cases
+# What is written freely is believed to mean another part only where no attribute names one
 DESCRIPTIONS = ("StudyDescription", "SeriesDescription", "ProtocolName")
 _OTHER_WORDS = re.compile(
-    r"\b(?:CHEST|THORAX|HANDS?|WRISTS?|FOREARM|ELBOW|HUMERUS|SHOULDERS?|CLAVICLE|FOOT|FEET|ANKLES?|KNEES?|TIBIA|FEMUR"
+    r"\b(?:CHEST|THORAX|HANDS?|WRISTS?|FOREARM|ELBOW|HUMERUS|SHOULDER(?! DOWN)|CLAVICLE|FOOT|FEET|ANKLES?|KNEES?|TIBIA|FEMUR"
     r"|HIPS?|PELVIS|ABDOMEN|SKULL|MAMMO\w*|BREASTS?|FINGERS?|TOES?|PATELLA|CALCANEUS|LUMBAR)\b"
 )
 _NECK_WORDS = re.compile(r"CERV|NECK|SPINE|\bHWS\b|HALS|ATLAS|DENS\b|ODONTOID|RACHIS|COLUMN|WHOLE|TRAUMA")
@@ -45,18 +46,21 @@ def says_elsewhere(attributes: Attributes) -> bool:
     """Say whether the header excludes a cervical spine; an unknown or absent part says nothing.
 
     Looked at are (0008,0060) *Modality*, (0008,0016) *SOP Class UID*, (0018,0015) *Body Part Examined* and (0008,2218)
-    *Anatomic Region Sequence*; where neither of the last two has a value, the words of `DESCRIPTIONS`.
+    *Anatomic Region Sequence*. The words of `DESCRIPTIONS` decide where neither of the last two names a part, and where
+    they speak of a neck.
     """
     if attributes.code("Modality").upper() in OTHER_MODALITIES or attributes.code("SOPClassUID") in OTHER_CLASSES:
         return True
-    regions = (item.code("CodeMeaning") for item in attributes.items("AnatomicRegionSequence"))
-    parts = [part for part in (attributes.code("BodyPartExamined"), *regions) if part]
-    if parts:
-        return all(map(_is_other, parts))
     words = " ".join(map(attributes.code, DESCRIPTIONS)).upper().replace("_", " ")
-    return bool(_OTHER_WORDS.search(words)) and not _NECK_WORDS.search(words)
+    if _NECK_WORDS.search(words):
+        return False
+    regions = (item.code("CodeMeaning") for item in attributes.items("AnatomicRegionSequence"))
+    parts = [re.sub(r"[^A-Z0-9]", "", part.upper()) for part in (attributes.code("BodyPartExamined"), *regions)]
+    if named := [part for part in parts if part and part not in _NOTHING]:
+        return all(map(_is_other, named))
+    return bool(_OTHER_WORDS.search(words))
 
 
 def _is_other(part: str) -> bool:
-    part = _SIDE.sub("", re.sub(r"[^A-Z0-9]", "", part.upper()))
+    part = _SIDE.sub("", part)
     return part in OTHER_PARTS or _VIEW.sub("", part) in OTHER_PARTS

@@ -104,7 +104,7 @@ def _jpegls(data: bytes, layout: Layout) -> Any:
 def _jpeg2000(data: bytes, layout: Layout) -> Any:
     header = read_jpeg2000(data)
     _check(header, layout)
-    if header.high_throughput:
+    if header.high_throughput and not header.open_end:  # OpenJPH fills up what is cut; OpenJPEG, far slower, says so
         return _call(imagecodecs.htj2k_decode, data[header.start :])
     return _call(imagecodecs.jpeg2k_decode, data, numthreads=1)
 

@@ -84,7 +84,9 @@ def read_layout(attributes: Attributes, settings: Settings) -> Layout:
 
 
 def check_size(rows: int, columns: int, settings: Settings) -> None:
-    """Refuse one frame outside the limits (too_many_pixels, too_small), before anything is allocated."""
+    """Refuse one frame outside the limits (bad_geometry, too_many_pixels, too_small), before anything is allocated."""
+    if not (rows and columns):
+        raise Refused(f"{rows} x {columns}", Reason.BAD_GEOMETRY)
     if rows * columns > settings.max_frame_pixels:
         raise Refused(f"{rows} x {columns}", Reason.TOO_MANY_PIXELS)
     if min(rows, columns) < MIN_SIDE:

@@ -22,7 +22,7 @@ COEFFICIENTS = 64
 SIDE = 8  # of a block
 FILL = b"\x55\x2a" * 32
 MAX_SEGMENTS = 100_000
-_MARKER = re.compile(rb"(?s)\xff+([^\x00\xff\xd0-\xd7])")  # within a scan: what is no stuffed byte and no restart
+_MARKER = re.compile(rb"(?s)\xff([^\x00\xff\xd0-\xd7])")  # within a scan: what is no stuffed byte and no restart
 
 
 def check_whole(data: bytes, header: JpegHeader, cells: NDArray[Any], decode: Callable[[bytes], NDArray[Any]]) -> None:
@@ -36,14 +36,16 @@ def check_whole(data: bytes, header: JpegHeader, cells: NDArray[Any], decode: Ca
         raise Refused("JPEG stream without all of its scans", Reason.TRUNCATED)
     if not _may_be_cut(cells, header.sof):
         return
-    end = next((start for marker, start, _ in _segments(data, header.scan_at) if marker == EOI), len(data))
+    end = next((place for marker, place in _segments(data, header.scan_at) if marker == EOI), len(data) + 2) - 2
+    while data[end - 1] == 0xFF:  # fill bytes
+        end -= 1
     if not np.array_equal(decode(data[:end] + FILL + data[end:]), cells):
         raise Refused("JPEG stream that ends before its picture", Reason.TRUNCATED)
 
 
 def _scans(data: bytes, at: int) -> Iterator[bytes]:
     """Give the header of each scan: the number of its components, those, and what of them it holds."""
-    for marker, _, place in _segments(data, at):
+    for marker, place in _segments(data, at):
         if marker == SOS:
             yield data[place + 2 : place + int.from_bytes(data[place : place + 2], "big")]
 
@@ -53,14 +55,14 @@ def _has_one_scan(data: bytes, header: JpegHeader) -> bool:
     return header.sof != PROGRESSIVE and next(_scans(data, header.scan_at), b"")[:1] == bytes([header.components])
 
 
-def _segments(data: bytes, at: int) -> Iterator[tuple[int, int, int]]:
-    """Give the markers from the first scan's on to the end mark, with where each starts, fill bytes too, and ends."""
+def _segments(data: bytes, at: int) -> Iterator[tuple[int, int]]:
+    """Give the markers from the first scan's on to the end mark, each with the place behind it."""
     for _ in range(MAX_SEGMENTS):
         found = _MARKER.search(data, at)
         if found is None:
             return
         marker, at = found[1][0], found.end()
-        yield marker, found.start(), at
+        yield marker, at
         if marker == EOI:
             return
         if marker not in BARE:

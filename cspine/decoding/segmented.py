@@ -47,7 +47,7 @@ def _write(segments: Words, at: int, entries: list[int], count: int) -> int:
     if at + 2 >= len(segments):
         return -1
     operation, length = int(segments[at]), int(segments[at + 1])
-    if operation == DISCRETE and at + 2 + length <= len(segments):
+    if operation == DISCRETE and length and at + 2 + length <= len(segments):
         entries += map(int, segments[at + 2 : at + 2 + min(length, count - len(entries))])
         return at + 2 + length
     if operation == LINEAR and entries and length:

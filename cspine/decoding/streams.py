@@ -104,10 +104,11 @@ def _next_marker(data: bytes, at: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Jpeg2000Header(StreamHeader):
-    """A JPEG 2000 codestream: where it begins in the data and whether it is a high-throughput one."""
+    """A JPEG 2000 codestream: its place, whether it is a high-throughput one, and whether it says where it ends."""
 
     start: int
     high_throughput: bool
+    open_end: bool
 
 
 def read_jpeg2000(data: bytes) -> Jpeg2000Header:
@@ -134,11 +135,12 @@ def read_jpeg2000(data: bytes) -> Jpeg2000Header:
         raise Refused("subsampled JPEG 2000 components", Reason.UNSUPPORTED_PIXEL_TYPE)
     precision = max((part[0] & 0x7F) + 1 for part in parts)
     high_throughput = bool(capabilities & 0x4000)
-    _follow_tiles(data, start + 4 + length, tiles, high_throughput)
-    return Jpeg2000Header(bottom - top, right - left, components, precision, start, high_throughput)
+    open_end = _follow_tiles(data, _follow_header(data, start + 4 + length, high_throughput), tiles)
+    return Jpeg2000Header(bottom - top, right - left, components, precision, start, high_throughput, open_end)
 
 
-def _follow_tiles(data: bytes, at: int, tiles: int, high_throughput: bool) -> None:
+def _follow_header(data: bytes, at: int, high_throughput: bool) -> int:
+    """Follow the segments of the main header and return the place of the first tile-part."""
     while data[at : at + 2] != J2K_TILE:
         if at + 4 > len(data):
             raise Refused("JPEG 2000 codestream ends in its header", Reason.TRUNCATED)
@@ -148,21 +150,33 @@ def _follow_tiles(data: bytes, at: int, tiles: int, high_throughput: bool) -> No
         if high_throughput and data[at + 1] in QUANTIZATION:
             _check_bit_planes(data[at + 4 : at + 2 + length], data[at + 1])
         at += 2 + length
+    return at
+
+
+def _follow_tiles(data: bytes, at: int, tiles: int) -> bool:
+    """Follow the tile-parts to the end, see that every tile came, and say whether the last part gives no length."""
+    missing: dict[int, int] = {}  # tile -> its parts that are still to come, where it says how many there are
     while data[at : at + 2] == J2K_TILE:
         if at + 12 > len(data):
             raise Refused("JPEG 2000 codestream ends in a tile header", Reason.TRUNCATED)
-        tile, length = struct.unpack_from(">HL", data, at + 4)
+        tile, length, part, parts = struct.unpack_from(">HLBB", data, at + 4)
         if tile >= tiles or (length and length < 12):
             raise Refused("JPEG 2000 tile-part header", Reason.CORRUPT)
+        missing[tile] = parts - part - 1 if parts else missing.get(tile, 0)
         if not length:  # the last one: it reaches to the end of the codestream
             if data.rfind(J2K_END, at) < 0:
                 raise Refused("JPEG 2000 codestream without its end", Reason.TRUNCATED)
-            return
+            break
         at += length
-    if at > len(data):
-        raise Refused("JPEG 2000 codestream ends in a tile", Reason.TRUNCATED)
-    if data[at : at + 2] != J2K_END and data[at:].strip(b"\0"):
-        raise Refused("no tile-part where JPEG 2000 must have one", Reason.CORRUPT)
+    else:
+        if at > len(data):
+            raise Refused("JPEG 2000 codestream ends in a tile", Reason.TRUNCATED)
+        if data[at : at + 2] != J2K_END and data[at:].strip(b"\0"):
+            raise Refused("no tile-part where JPEG 2000 must have one", Reason.CORRUPT)
+        length = 1
+    if len(missing) < tiles or any(count > 0 for count in missing.values()):
+        raise Refused(f"{len(missing)} of {tiles} JPEG 2000 tiles", Reason.TRUNCATED)
+    return not length
 
 
 def _check_bit_planes(body: bytes, marker: int) -> None:

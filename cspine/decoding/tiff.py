@@ -17,6 +17,7 @@ from cspine.settings import Settings
 SUBFILE, WIDTH, LENGTH, BITS, PHOTOMETRIC, ORIENTATION, SAMPLES = 254, 256, 257, 258, 262, 274, 277
 EXTRA_SAMPLES, SAMPLE_FORMAT = 338, 339
 COMPRESSION, PLANAR = 259, 284
+JPEG, JPEG_END, TAIL = 7, b"\xff\xd9", 16
 STRIPS, STRIP_SIZES, TILES, TILE_SIZES = 273, 279, 324, 325
 REDUCED = 1  # bit of NewSubfileType: a smaller copy of another page
 MAX_SAMPLES = 4
@@ -61,6 +62,7 @@ def read_pages(file: BinaryIO, settings: Settings) -> list[Page]:
         if not _number(directory, SUBFILE, 0) & REDUCED:
             check_size(_number(directory, LENGTH, 0), _number(directory, WIDTH, 0), settings)
             pages.append(_page(directory, index, size))
+            _check_jpeg(file, directory)
         index += 1
     if not pages:
         raise Refused("TIFF without a page", Reason.CORRUPT)
@@ -93,7 +95,7 @@ def _page(directory: Directory, index: int, size: int) -> Page:
     if bits[0] == 16 and photometric not in GREY_OR_RGB:
         raise Refused(f"16 bits of photometric interpretation {photometric}", Reason.UNSUPPORTED_PIXEL_TYPE)
     _check_data(directory, size)
-    _check_plain(directory, bits[0] * samples)
+    _check_plain(directory, bits[0], samples)
     return Page(
         index=index,
         rows=_number(directory, LENGTH, 0),
@@ -115,18 +117,27 @@ def _check_data(directory: Directory, size: int) -> None:
             raise Refused("a strip lies beyond the end", Reason.TRUNCATED)
 
 
-def _check_plain(directory: Directory, bits: int) -> None:
-    """See that the strips of a page without compression hold all of its rows; `bits` are those of a pixel."""
+def _check_plain(directory: Directory, bits: int, samples: int) -> None:
+    """See that the strips of a page without compression hold all of its rows."""
     if _number(directory, COMPRESSION, 1) != 1 or STRIP_SIZES not in directory:
         return
-    separate = _number(directory, PLANAR, 1) == 2
-    samples = _number(directory, SAMPLES, 1)
-    row = (
-        (_number(directory, WIDTH, 0) * (bits // samples if separate else bits) + 7) // 8 * (samples if separate else 1)
-    )
+    planes = samples if _number(directory, PLANAR, 1) == 2 else 1
+    row = (_number(directory, WIDTH, 0) * bits * samples // planes + 7) // 8 * planes
     held = int(directory[STRIP_SIZES].sum(dtype=np.int64))
     if held < row * _number(directory, LENGTH, 0):
         raise Refused(f"strips of {held} bytes", Reason.TRUNCATED)
+
+
+def _check_jpeg(file: BinaryIO, directory: Directory) -> None:
+    """See that every strip or tile of JPEG ends in its mark; libtiff takes one that does not."""
+    if _number(directory, COMPRESSION, 1) != JPEG:
+        return
+    for offsets_tag, sizes_tag in ((STRIPS, STRIP_SIZES), (TILES, TILE_SIZES)):
+        places = zip(directory.get(offsets_tag, NONE).tolist(), directory.get(sizes_tag, NONE).tolist(), strict=False)
+        for offset, length in places:
+            file.seek(offset + max(0, length - TAIL))
+            if JPEG_END not in file.read(min(length, TAIL)):
+                raise Refused("a strip of JPEG without its end", Reason.TRUNCATED)
 
 
 def _number(directory: Directory, tag: int, default: int) -> int:

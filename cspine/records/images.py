@@ -32,9 +32,10 @@ def count(session: Session, study_id: str) -> int:
 def add(session: Session, file_id: int, header: Header, frames: Sequence[dict[str, Any]]) -> bool:
     """Store the images of a decoded file; false where another file holds the very same pictures under this UID.
 
-    The frames are columns of `Image`. Such a twin came in another header, and the first header stays. The same UID
-    with other pictures makes images of their own, flagged `uid_conflict`; nothing is overwritten. A file that is
-    decoded anew, since its pictures are gone, keeps its images and gives them new pictures.
+    The frames are columns of `Image`. Such a twin of its study came in another header, and the first header stays; in
+    another study it has images of its own, flagged `header_changed`. The same UID with other pictures makes images of
+    their own, flagged `uid_conflict`; nothing is overwritten. A file that is decoded anew, since its pictures are gone,
+    keeps its images and gives them new pictures.
     """
     file = session.get_one(ReceivedFile, file_id)
     flags = list(dict.fromkeys([*file.flags, *header.flags, *(flag for frame in frames for flag in frame["flags"])]))
@@ -42,12 +43,14 @@ def add(session: Session, file_id: int, header: Header, frames: Sequence[dict[st
         lock(session, f"sop {header.sop_uid}")
     others = _same_uid(session, file, header.sop_uid)
     pictures = [frame["pixel_sha256"] for frame in frames]
-    twin = next((id_ for id_, hashes in others.items() if hashes == pictures), None)
+    twins = {id_: study_id for id_, (study_id, hashes) in others.items() if hashes == pictures}
+    twin = next((id_ for id_, study_id in twins.items() if study_id == file.study_id), None)
     if twin is not None:
         file.disposition, file.duplicate_of = Disposition.DUPLICATE, twin
         file.flags = [*flags, Reason.HEADER_CHANGED.value]
         return False
-    conflict = [Reason.UID_CONFLICT.value] if others else []
+    conflict = [Reason.UID_CONFLICT.value] if len(others) > len(twins) else []
+    conflict += [Reason.HEADER_CHANGED.value] if twins else []
     file.decoded, file.flags = True, [*flags, *conflict]
     meta = header.meta
     known = {image.frame: image for image in session.scalars(select(Image).where(Image.file_id == file.id))}
@@ -80,16 +83,16 @@ def unanswered(session: Session, study_ids: Sequence[str], release_id: int, prep
     return session.scalars(query).all()
 
 
-def _same_uid(session: Session, file: ReceivedFile, sop_uid: str | None) -> dict[int, list[str]]:
-    """Return the pictures' hashes of every other file whose images carry this UID, by the file's id."""
+def _same_uid(session: Session, file: ReceivedFile, sop_uid: str | None) -> dict[int, tuple[str, list[str]]]:
+    """Return study and hashes of the pictures of every other file whose images carry this UID, by the file's id."""
     if sop_uid is None:
         return {}
     query = (
-        select(Image.file_id, Image.pixel_sha256)
+        select(Image.file_id, Image.study_id, Image.pixel_sha256)
         .where(Image.sop_uid == sop_uid, Image.file_id != file.id)
         .order_by(Image.file_id, Image.frame)
     )
-    found: dict[int, list[str]] = {}
-    for other, sha256 in session.execute(query):
-        found.setdefault(other, []).append(sha256)
+    found: dict[int, tuple[str, list[str]]] = {}
+    for other, study_id, sha256 in session.execute(query):
+        found.setdefault(other, (study_id, []))[1].append(sha256)
     return found

@@ -160,6 +160,18 @@ def test_the_same_picture_under_another_header_is_a_duplicate(
     assert work.row(database, id_).state == State.READY
 
 
+def test_the_same_picture_in_another_study_is_an_image_of_that_study(
+    own: Runtime, receive: Receive, database: Database
+) -> None:
+    """As after a merge of studies: what came before may be gone where it came from."""
+    ids = receive(film(1, "3", "1"), film(1, "3", "9"))
+    for id_ in ids:
+        run(own, id_)
+    assert [image.flags for image in images(database)] == [[], ["header_changed"]]
+    assert {file.disposition for file in files(database)} == {"accepted"}
+    assert {work.row(database, id_).state for id_ in ids} == {State.READY}
+
+
 def test_a_file_whose_blob_is_gone_fails_by_that_name(own: Runtime, receive: Receive, database: Database) -> None:
     (id_,) = receive(png())
     own.blobs.delete(files(database)[0].blob_key or "")

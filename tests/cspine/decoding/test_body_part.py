@@ -50,6 +50,13 @@ def region(meaning: str) -> Sequence:
         ({"StudyDescription": "Polytrauma: chest, pelvis"}, False),
         ({"StudyDescription": "CHEST PA", "BodyPartExamined": "CSPINE"}, False),
         ({"StudyDescription": "Lateral", "SeriesDescription": "W033"}, False),
+        ({"StudyDescription": "CT C-SPINE", "BodyPartExamined": "HEAD"}, False),
+        ({"StudyDescription": "XR Cervical spine", "BodyPartExamined": "SKULL"}, False),
+        ({"SeriesDescription": "LAT SHOULDER DOWN"}, False),
+        ({"SeriesDescription": "LAT SHOULDERS DOWN"}, False),
+        ({"SeriesDescription": "SHOULDER AP"}, True),
+        ({"BodyPartExamined": "UNKNOWN", "StudyDescription": "CHEST PA"}, True),
+        ({"BodyPartExamined": "HAND LEFT"}, True),
     ],
 )
 def test_where_else_a_header_names_the_part(attributes: dict[str, Any], flagged: bool, settings: Settings) -> None:

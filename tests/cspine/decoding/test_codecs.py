@@ -133,6 +133,18 @@ def test_single_bits_are_unpacked_in_capsules_and_refused_in_rle(settings: Setti
     assert np.array_equal(picture(plain, settings), bits * 255)
 
 
+def test_a_cut_htj2k_stream_that_does_not_say_where_it_ends_is_refused(settings: Settings) -> None:
+    cells = np.random.default_rng(9).integers(0, 4096, (64, 48), np.uint16)
+    sound = objects.ENCODERS[objects.HTJ2K](cells, 12)
+    at = sound.index(b"\xff\x90") + 6
+    whole = sound[:at] + b"\0\0\0\0" + sound[at + 4 :]  # Psot
+    wanted = picture(dicom(cells, objects.HTJ2K), settings)
+    assert np.array_equal(picture(dicom(cells, objects.HTJ2K, streams=[whole]), settings), wanted)
+    for share in (0.5, 0.9):
+        with pytest.raises(Refused):
+            opened(dicom(cells, objects.HTJ2K, streams=[whole[: int(len(whole) * share)] + b"\xff\xd9"]), settings)
+
+
 def test_damage_that_openjph_only_mentions_is_corrupt(settings: Settings) -> None:
     """imagecodecs lets its exception get lost and returns an empty picture."""
     cells = np.random.default_rng(9).integers(0, 4096, (64, 48), np.uint16)

@@ -88,6 +88,7 @@ def test_a_segmented_palette(bits: int, settings: Settings) -> None:
     "segments",
     [
         [1, 4, 9],  # a line from nowhere
+        [0, 1, 5, *[0, 0] * 2000, 2, 65535, 6, 0],  # no values, any number of times
         [0, 9, 1],  # fewer values than it says
         [2, 1, 0, 0],  # a repetition of itself
         [0, 1, 5, 2, 1, 900, 0],  # of what lies beyond the end

@@ -284,6 +284,24 @@ def test_strips_too_short_for_their_rows_are_truncated(bits: int, settings: Sett
     assert refused.value.reason is Reason.TRUNCATED
 
 
+def test_a_strip_of_jpeg_that_was_cut_is_truncated(settings: Settings) -> None:
+    data = saved(np.random.default_rng(7).integers(0, 256, (64, 48), np.uint8), "TIFF", compression="jpeg")
+    assert len(opened(data, settings).frames) == 1
+    with Image.open(io.BytesIO(data)) as image:
+        length = image.tag_v2[279][0]  # type: ignore[attr-defined]
+    packed = struct.pack("<HHLL", 279, 4, 1, length)
+    assert data.count(packed) == 1
+    halved = data.replace(packed, struct.pack("<HHLL", 279, 4, 1, length // 2))
+    assert refusal(halved, settings) is Reason.TRUNCATED
+
+
+def test_a_picture_without_rows_has_no_geometry(settings: Settings) -> None:
+    """A JPEG may give its number of lines behind the scan; Pillow does not read that."""
+    data = saved(GREY, "JPEG")
+    at = data.index(b"\xff\xc0") + 5
+    assert refusal(data[:at] + b"\0\0" + data[at + 2 :], settings) is Reason.BAD_GEOMETRY
+
+
 def test_damage_inside_is_corrupt(settings: Settings) -> None:
     data = bytearray(saved(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8), "PNG"))
     data[200:260] = b"\0" * 60

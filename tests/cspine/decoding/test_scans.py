@@ -94,6 +94,12 @@ def test_the_end_that_counts_is_that_of_the_stream() -> None:
     assert refusal(cut + b"<html>" + END) is Reason.TRUNCATED
 
 
+def test_a_long_run_of_fill_bytes_is_passed_in_one_go(settings: Settings) -> None:
+    """A run of 0xFF that ends in a stuffed byte is no marker, wherever one begins to look."""
+    stream = pillow(progressive=True)(NOISE)[:-2] + b"\xff" * 300_000 + b"\0" + END
+    assert len(opened(stream, settings).frames) == 1
+
+
 def test_a_flood_of_segments_ends() -> None:
     stream = pillow(progressive=True)(NOISE)[:-2]
     assert refusal(stream + b"\xff\xfe\0\2" * (scans.MAX_SEGMENTS + 1) + END) is Reason.CORRUPT

@@ -58,6 +58,20 @@ def test_a_last_tile_part_of_unknown_length_reaches_to_the_end() -> None:
     assert refused.value.reason is Reason.TRUNCATED
 
 
+def test_a_tile_that_never_came_is_told() -> None:
+    """A gateway that dropped a tile-part and ended the stream all the same."""
+    starts = [at for at in range(len(TILED)) if TILED[at : at + 4] == b"\xff\x90\0\x0a"]
+    assert len(starts) == 4
+    for cut in (TILED[: starts[2]] + b"\xff\xd9", TILED[: starts[0]] + TILED[starts[1] :]):
+        with pytest.raises(Refused) as refused:
+            read_jpeg2000(cut)
+        assert refused.value.reason is Reason.TRUNCATED
+    parts = patched(J2K, J2K.index(b"\xff\x90") + 11, b"\2")  # TNsot: two parts of this tile, and one is there
+    with pytest.raises(Refused) as refused:
+        read_jpeg2000(parts)
+    assert refused.value.reason is Reason.TRUNCATED
+
+
 TILE = J2K.index(b"\xff\x90")
 
 
