@@ -33,11 +33,15 @@ _SIDE = re.compile(r"^(?:LEFT|RIGHT|BILATERAL|BOTH|LT|RT)(?=.)|(?:LEFT|RIGHT|BIL
 _NOTHING = {"UNKNOWN", "UNSPECIFIED", "OTHER", "NONE", "NA", "DEFAULT"}
 _VIEW = re.compile(r"(?:AP|PA|LAT|LATERAL|OBL|OBLIQUE|VIEW|2V|3V)+$")
 
+# Named by many machines for a film of the neck; then a description that says so is believed
+NEAR_PARTS = {"HEAD", "SKULL", "FACE", "BRAIN", "EXTREMITY"}
+_NECK = re.compile(r"CERVICAL|\bC[- ]?SPINE|\bNECK\b|\bHWS\b|HALSWIRBEL|\bATLAS\b|\bDENS\b|ODONTOID")
+
 # What is written freely is believed to mean another part only where no attribute names one
 DESCRIPTIONS = ("StudyDescription", "SeriesDescription", "ProtocolName")
 _OTHER_WORDS = re.compile(
-    r"\b(?:CHEST|THORAX|HANDS?|WRISTS?|FOREARM|ELBOW|HUMERUS|SHOULDER(?! DOWN)|CLAVICLE|FOOT|FEET|ANKLES?|KNEES?|TIBIA|FEMUR"
-    r"|HIPS?|PELVIS|ABDOMEN|SKULL|MAMMO\w*|BREASTS?|FINGERS?|TOES?|PATELLA|CALCANEUS|LUMBAR)\b"
+    r"\b(?:CHEST|THORAX|HANDS?|WRISTS?|FOREARM|ELBOW|HUMERUS|SHOULDER(?! DOWN)|CLAVICLE|FOOT|FEET|ANKLES?|KNEES?"
+    r"|TIBIA|FEMUR|HIPS?|PELVIS|ABDOMEN|SKULL|MAMMO\w*|BREASTS?|FINGERS?|TOES?|PATELLA|CALCANEUS|LUMBAR)\b"
 )
 _NECK_WORDS = re.compile(r"CERV|NECK|SPINE|\bHWS\b|HALS|ATLAS|DENS\b|ODONTOID|RACHIS|COLUMN|WHOLE|TRAUMA")
 
@@ -47,18 +51,17 @@ def says_elsewhere(attributes: Attributes) -> bool:
 
     Looked at are (0008,0060) *Modality*, (0008,0016) *SOP Class UID*, (0018,0015) *Body Part Examined* and (0008,2218)
     *Anatomic Region Sequence*. The words of `DESCRIPTIONS` decide where neither of the last two names a part, and where
-    they speak of a neck.
+    what they name is next to the neck or says little.
     """
     if attributes.code("Modality").upper() in OTHER_MODALITIES or attributes.code("SOPClassUID") in OTHER_CLASSES:
         return True
     words = " ".join(map(attributes.code, DESCRIPTIONS)).upper().replace("_", " ")
-    if _NECK_WORDS.search(words):
-        return False
     regions = (item.code("CodeMeaning") for item in attributes.items("AnatomicRegionSequence"))
     parts = [re.sub(r"[^A-Z0-9]", "", part.upper()) for part in (attributes.code("BodyPartExamined"), *regions)]
     if named := [part for part in parts if part and part not in _NOTHING]:
-        return all(map(_is_other, named))
-    return bool(_OTHER_WORDS.search(words))
+        near = NEAR_PARTS.issuperset(named) and _NECK.search(words)
+        return all(map(_is_other, named)) and not near
+    return bool(_OTHER_WORDS.search(words)) and not _NECK_WORDS.search(words)
 
 
 def _is_other(part: str) -> bool:

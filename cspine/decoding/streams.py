@@ -8,6 +8,7 @@ lines given only behind the scan (DNL), tile-parts in any order, bytes after the
 import itertools
 import re
 import struct
+from collections import Counter
 from dataclasses import dataclass
 
 from cspine.errors import Refused
@@ -155,14 +156,16 @@ def _follow_header(data: bytes, at: int, high_throughput: bool) -> int:
 
 def _follow_tiles(data: bytes, at: int, tiles: int) -> bool:
     """Follow the tile-parts to the end, see that every tile came, and say whether the last part gives no length."""
-    missing: dict[int, int] = {}  # tile -> its parts that are still to come, where it says how many there are
+    seen: Counter[int] = Counter()  # parts of each tile
+    declared: dict[int, int] = {}  # how many it has, where one of them says so
     while data[at : at + 2] == J2K_TILE:
         if at + 12 > len(data):
             raise Refused("JPEG 2000 codestream ends in a tile header", Reason.TRUNCATED)
-        tile, length, part, parts = struct.unpack_from(">HLBB", data, at + 4)
+        tile, length, _, parts = struct.unpack_from(">HLBB", data, at + 4)
         if tile >= tiles or (length and length < 12):
             raise Refused("JPEG 2000 tile-part header", Reason.CORRUPT)
-        missing[tile] = parts - part - 1 if parts else missing.get(tile, 0)
+        seen[tile] += 1
+        declared[tile] = max(parts, declared.get(tile, 0))
         if not length:  # the last one: it reaches to the end of the codestream
             if data.rfind(J2K_END, at) < 0:
                 raise Refused("JPEG 2000 codestream without its end", Reason.TRUNCATED)
@@ -174,8 +177,8 @@ def _follow_tiles(data: bytes, at: int, tiles: int) -> bool:
         if data[at : at + 2] != J2K_END and data[at:].strip(b"\0"):
             raise Refused("no tile-part where JPEG 2000 must have one", Reason.CORRUPT)
         length = 1
-    if len(missing) < tiles or any(count > 0 for count in missing.values()):
-        raise Refused(f"{len(missing)} of {tiles} JPEG 2000 tiles", Reason.TRUNCATED)
+    if len(seen) < tiles or any(seen[tile] < count for tile, count in declared.items()):
+        raise Refused(f"parts of {len(seen)} of {tiles} JPEG 2000 tiles", Reason.TRUNCATED)
     return not length
 
 

@@ -25,6 +25,7 @@ from cspine.settings import Settings
 from cspine.states import Disposition
 from cspine.tables import Batch
 
+TOGETHER = 100  # entries of an archive; a transaction of thousands keeps every other writer of SQLite waiting
 QUIET = 64  # a study's bell rings when this many other studies have come since its last file, or at the end
 
 log = structlog.get_logger(__name__)
@@ -118,10 +119,14 @@ class Intake:
         return self._look(entry.name, stored, shown)
 
     def _record(self, incoming: Sequence[Incoming], written: Sequence[str]) -> list[Receipt]:
-        """Write the rows of a file, or of all entries of an archive, in one transaction; then ring."""
+        """Write the rows of a file, or of an archive's entries, some in one transaction, so that others get between."""
+        receipts: list[Receipt] = []
         try:
-            with self._database.write() as session:
-                receipts = records.admit(session, self._batch, incoming)
+            for start in range(0, len(incoming), TOGETHER):
+                with self._database.write() as session:
+                    receipts += records.admit(session, self._batch, incoming[start : start + TOGETHER])
+                    if len(receipts) == len(incoming):
+                        records.adopt(session, self._batch, incoming, receipts)
         except BaseException:
             self._forget_unnamed(written)
             raise

@@ -58,11 +58,26 @@ class Receipt:
 
 
 def admit(session: Session, batch: Batch, incoming: Sequence[Incoming]) -> list[Receipt]:
-    """Record a file, or the entries of an archive: each as the original of its bytes, or as a duplicate of it."""
+    """Record files: each as the original of its bytes, or as a duplicate of it."""
     receipts = [_admit(session, batch, one) for one in incoming]
-    _adopt(session, batch, incoming, receipts)
     _heed(session, [one.outcome.header for one in incoming if isinstance(one.outcome, Refusal) and one.outcome.header])
     return receipts
+
+
+def adopt(session: Session, batch: Batch, incoming: Sequence[Incoming], receipts: Sequence[Receipt]) -> None:
+    """Count what an archive's only study may be missing: its entries that were refused before their study was known.
+
+    Programs and texts, which every medium has, are none of it; nor does a loose picture miss anything.
+    """
+    sound = [one.outcome for one in incoming if isinstance(one.outcome, Header) and one.sound]
+    uids = {header.study_uid for header in sound}
+    lost = [receipt.file_id for receipt in receipts if receipt.disposition is Disposition.REJECTED
+            and receipt.study_id is None and receipt.reason != Reason.UNSUPPORTED_TYPE]  # fmt: skip
+    study = _known(session, uids.pop()) if lost and len(uids) == 1 else None
+    if study is not None:
+        session.execute(update(ReceivedFile).where(ReceivedFile.id.in_(lost)).values(study_id=study.id))
+        batches.note_unreadable(session, batch.id, -len(lost))
+        _look_anew(session, [study.id])
 
 
 def named(session: Session, blob_keys: Sequence[str]) -> set[str]:
@@ -163,22 +178,6 @@ def _heed(session: Session, headers: Sequence[Header]) -> None:
 def _look_anew(session: Session, study_ids: Sequence[str]) -> None:
     screenings.hold(session, study_ids)
     studies.refresh(session, *study_ids)
-
-
-def _adopt(session: Session, batch: Batch, incoming: Sequence[Incoming], receipts: Sequence[Receipt]) -> None:
-    """Count what an archive's only study may be missing: its entries that were refused before their study was known.
-
-    Programs and texts, which every medium has, are none of it; nor does a loose picture miss anything.
-    """
-    sound = [one.outcome for one in incoming if isinstance(one.outcome, Header) and one.sound]
-    uids = {header.study_uid for header in sound}
-    lost = [receipt.file_id for receipt in receipts if receipt.disposition is Disposition.REJECTED
-            and receipt.study_id is None and receipt.reason != Reason.UNSUPPORTED_TYPE]  # fmt: skip
-    study = _known(session, uids.pop()) if lost and len(uids) == 1 else None
-    if study is not None:
-        session.execute(update(ReceivedFile).where(ReceivedFile.id.in_(lost)).values(study_id=study.id))
-        batches.note_unreadable(session, batch.id, -len(lost))
-        _look_anew(session, [study.id])
 
 
 def _known(session: Session, uid: str | None) -> Study | None:

@@ -134,11 +134,20 @@ def test_the_name_of_a_batch_is_cleaned_and_cut_to_its_column(reader: Browser, d
     assert (name.isprintable(), name[:7], len(name)) == (True, "Night��", 200)
 
 
-def test_one_file_that_cannot_be_read_leads_to_the_ledger_with_its_reason(reader: Browser) -> None:
-    answer = send(reader, (b"<html>", "x.dcm"))
-    text = reader.get(answer.location).text
-    assert answer.location.startswith("/batches/")
-    assert Reason.UNSUPPORTED_TYPE.sentence in text
+def test_files_that_cannot_be_read_are_refused_with_their_reasons_and_stand_in_the_ledger(reader: Browser) -> None:
+    answer = send(reader, (b"<html>", "x.dcm"), (b"", "y.dcm"))
+    assert answer.status_code == 422
+    for reason in (Reason.UNSUPPORTED_TYPE, Reason.EMPTY_FILE):
+        assert reason.sentence in answer.text
+    (address,) = re.findall(r'href="(/batches/[^"]+)"', answer.text)
+    assert Reason.UNSUPPORTED_TYPE.sentence in reader.get(address).text
+    told = send(reader, (b"%PDF-1.7", "z.png"), headers=JSON)
+    assert (told.status_code, told.json["reasons"]) == (422, ["unsupported_type"])
+    assert told.json["location"].startswith("/batches/")
+
+
+def test_one_readable_file_among_others_is_an_upload(reader: Browser) -> None:
+    assert send(reader, (b"<html>", "x.dcm"), (picture(), "a.png")).status_code == 303
 
 
 def test_a_script_gets_the_address_as_json(reader: Browser, database: Database) -> None:

@@ -28,18 +28,18 @@ from werkzeug.wrappers import Response
 from wtforms import ValidationError
 
 from cspine.errors import CspineError
-from cspine.reasons import Reason
+from cspine.reasons import Reason, sentence
 from cspine.records import submissions
 from cspine.records.intake import clean
 from cspine.settings import Settings
 from cspine.states import Lane
-from cspine.tables import Submission
+from cspine.tables import Batch, Submission
 from web.auth import person
 from web.bodies import drain
 from web.errors import wants_json
 from web.services import services
 from web.upload.parts import Parts
-from web.upload.receive import receive
+from web.upload.receive import Received, receive
 
 blueprint = Blueprint("upload", __name__)
 
@@ -116,9 +116,21 @@ def _take() -> Response:
     received = receive(own, batch, nonce, person().name, chain([first], files))
     if not received.speaks_for_itself:
         flash(received.sentence)
+    if received.is_refused:
+        return _refused(batch, received)
     if not received.rung:
         flash(Reason.BROKER_UNAVAILABLE.sentence)
     return _lead_to(batch.id, received.study_id)
+
+
+def _refused(batch: Batch, received: Received) -> Response:
+    """Say why not one of the files could be read; they stand in their batch all the same."""
+    reasons = sorted(received.reasons)
+    words = " ".join(map(sentence, reasons))
+    address = url_for("batches.batch", batch_id=batch.id)
+    if wants_json():
+        return make_response(jsonify(error=words, reasons=reasons, location=address), 422)
+    return make_response(_form(words, address), 422)
 
 
 def _insist_on_token(token: str) -> None:
@@ -138,8 +150,9 @@ def _nothing() -> Response:
     return make_response(jsonify(error=words) if wants_json() else _form(words), 400)
 
 
-def _form(fault: str | None = None) -> str:
-    return render_template("upload/form.html", fault=fault, nonce=secrets.token_urlsafe(16), lanes=list(Lane),
+def _form(fault: str | None = None, batch: str | None = None) -> str:
+    nonce = secrets.token_urlsafe(16)
+    return render_template("upload/form.html", fault=fault, batch=batch, nonce=nonce, lanes=list(Lane),
                            settings=services().settings)  # fmt: skip
 
 

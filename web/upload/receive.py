@@ -25,6 +25,7 @@ class Received:
     """What became of the files of one form."""
 
     counts: Counter[Disposition] = field(default_factory=Counter)
+    reasons: set[str] = field(default_factory=set)  # of the files that could not be read
     study_id: str | None = None  # where the form was one picture by itself
     rung: bool = True
 
@@ -32,12 +33,19 @@ class Received:
         """Count the files that one part of the form held."""
         for receipt in receipts:
             self.counts[receipt.disposition] += 1
+            if receipt.disposition is Disposition.REJECTED and receipt.reason:
+                self.reasons.add(receipt.reason)
             self.study_id = receipt.study_id if self.counts.total() == 1 else None
 
     @property
     def speaks_for_itself(self) -> bool:
         """Say whether the study's page says all there is to say: one new picture."""
         return self.study_id is not None and self.counts[Disposition.ACCEPTED] == 1
+
+    @property
+    def is_refused(self) -> bool:
+        """Say whether not one of the files could be read."""
+        return self.counts[Disposition.REJECTED] == self.counts.total()
 
     @property
     def sentence(self) -> str:

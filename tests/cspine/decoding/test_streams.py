@@ -66,6 +66,9 @@ def test_a_tile_that_never_came_is_told() -> None:
         with pytest.raises(Refused) as refused:
             read_jpeg2000(cut)
         assert refused.value.reason is Reason.TRUNCATED
+    again = TILED[: starts[1]] + patched(TILED[starts[0] : starts[1]], 10, b"\1\0") + TILED[starts[1] :]
+    both = patched(again, starts[0] + 11, b"\2")  # two parts of the first tile, and the second does not repeat it
+    assert read_jpeg2000(both).rows == 64
     parts = patched(J2K, J2K.index(b"\xff\x90") + 11, b"\2")  # TNsot: two parts of this tile, and one is there
     with pytest.raises(Refused) as refused:
         read_jpeg2000(parts)

@@ -192,6 +192,19 @@ def test_an_archive_gives_its_entries_by_content(door: Door) -> None:
     assert len(list(door.blobs.keys())) == 2
 
 
+def test_a_large_archive_is_recorded_in_parts(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "TOGETHER", 2)
+    film = dicom("1.2.7")
+    receipts = door.intake.receive(io.BytesIO(archive(a=film, b=film + b"\0", c=b"", d=b"hello", e=film)), "a.zip")
+    assert [receipt.disposition for receipt in receipts] == [
+        "accepted", "accepted", "rejected", "rejected", "duplicate",
+    ]  # fmt: skip
+    with door.database.read() as session:
+        rows = session.scalars(select(ReceivedFile).order_by(ReceivedFile.id)).all()
+        assert [row.study_id is not None for row in rows] == [True, True, True, False, True]
+    assert door.ledger().balanced
+
+
 def test_an_archive_without_pictures_is_one_rejected_file(door: Door) -> None:
     receipts = door.intake.receive(io.BytesIO(archive(notes=b"hello", more=b"x")), "a.zip")
     assert [receipt.reason for receipt in receipts] == ["archive_no_images"]

@@ -70,7 +70,7 @@ function start(data) {
       : "All sent; the server is storing it.";
   });
   request.addEventListener("load", () => {
-    if (request.status < 300 && request.response?.location) location.assign(request.response.location);
+    if (request.response?.location) location.assign(request.response.location);
     else end(request.response?.error ?? `The server answered with error ${request.status}.`);
   });
   request.addEventListener("error", () => end(BROKEN));
