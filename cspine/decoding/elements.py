@@ -53,7 +53,8 @@ TAGS: dict[str, int] = {}  # keyword -> tag
 for _keyword in _KEYWORDS.split():
     _tag = tag_for_keyword(_keyword)
     assert _tag is not None, _keyword
-    WANTED[_tag], TAGS[_keyword], WANTED_VR[_keyword] = _keyword, _tag, dictionary_VR(_tag)
+    # Of "US or SS" the first: whoever reads such a number knows whether it is signed
+    WANTED[_tag], TAGS[_keyword], WANTED_VR[_keyword] = _keyword, _tag, dictionary_VR(_tag).split(" or ")[0]
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ class Walk:
 
     def _element(self, inside: _Open, tag: int, vr: bytes, length: int) -> None:
         keyword = WANTED.get(tag)
-        if vr == b"SQ" or (not vr and tag in SEQUENCES) or (length == UNDEFINED and vr in {b"", b"UN"}):
+        if vr == b"SQ" or (vr in {b"", b"UN"} and tag in SEQUENCES) or (length == UNDEFINED and vr in {b"", b"UN"}):
             if self._depth >= self.max_nesting:
                 raise Refused(f"more than {self.max_nesting} levels of sequences", Reason.NESTING_TOO_DEEP)
             self._depth += 1
@@ -198,7 +199,7 @@ class Walk:
             if keyword is not None and inside.item is not None and WANTED_VR[keyword] == "SQ":
                 items = []
                 inside.item.setdefault(keyword, items)
-            # PS3.5 6.2.2: a sequence of VR UN and undefined length is written in implicit VR
+            # PS3.5 6.2.2: a sequence of VR UN is written in implicit VR
             self._open.append(_Open("sequence", self._end(length), inside.implicit or vr == b"UN", None, items))
         elif length == UNDEFINED:
             self._open.append(_Open("fragments", None, inside.implicit))

@@ -34,7 +34,7 @@ def check_whole(data: bytes, header: JpegHeader, cells: NDArray[Any], decode: Ca
     """
     if not (_has_one_scan(data, header) or _has_all_scans(list(_scans(data, header.scan_at)), header)):
         raise Refused("JPEG stream without all of its scans", Reason.TRUNCATED)
-    if not _may_be_cut(cells, header.sof):
+    if not _may_be_cut(cells, header):
         return
     end = next((place for marker, place in _segments(data, header.scan_at) if marker == EOI), len(data) + 2) - 2
     while data[end - 1] == 0xFF:  # fill bytes
@@ -86,10 +86,13 @@ def _has_all_scans(scans: list[bytes], header: JpegHeader) -> bool:
     return len(missing) >= header.components and not any(part.any() for part in missing.values())
 
 
-def _may_be_cut(cells: NDArray[Any], sof: int) -> bool:
-    """Say whether the last block looks like what libjpeg fills up with; no block of a progressive stream does."""
-    if sof == PROGRESSIVE:
+def _may_be_cut(cells: NDArray[Any], header: JpegHeader) -> bool:
+    """Say whether the last block is what libjpeg fills up with: middle grey, in a lossless stream the line above.
+
+    Of progressive and four-channel streams it cannot be said.
+    """
+    if header.sof == PROGRESSIVE or header.components > 3:
         return True
-    if sof == LOSSLESS:
+    if header.sof == LOSSLESS:
         return np.array_equal(cells[-1:, -SIDE:], cells[-2:-1, -SIDE:]) or bool(np.ptp(cells[-1, -SIDE:]) == 0)
-    return bool((cells[-SIDE:, -SIDE:] == cells[-1, -1]).all())
+    return bool((cells[-SIDE:, -SIDE:] == 1 << header.precision - 1).all())

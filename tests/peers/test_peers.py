@@ -64,7 +64,8 @@ def test_bits_signs_slopes_windows_and_polarities(seed: int, settings: Settings,
                        "VOILUTFunction": dice.choice(["LINEAR", "SIGMOID"])}  # fmt: skip
     path = tmp_path / "film.dcm"
     photometric = dice.choice(["MONOCHROME1", "MONOCHROME2"])
-    path.write_bytes(dicom(cells, bits=bits, photometric=photometric, **attributes))
+    syntax = dice.choice([objects.EXPLICIT, objects.IMPLICIT])
+    path.write_bytes(dicom(cells, syntax, bits=bits, photometric=photometric, **attributes))
     found = compare(path, settings)
     assert found.difference is not None, found
     assert found.difference <= 1, attributes

@@ -141,6 +141,7 @@ def test_files_that_cannot_be_read_are_refused_with_their_reasons_and_stand_in_t
         assert reason.sentence in answer.text
     (address,) = re.findall(r'href="(/batches/[^"]+)"', answer.text)
     assert Reason.UNSUPPORTED_TYPE.sentence in reader.get(address).text
+    assert send(reader, (b"<html>", "again.dcm")).status_code == 422
     told = send(reader, (b"%PDF-1.7", "z.png"), headers=JSON)
     assert (told.status_code, told.json["reasons"]) == (422, ["unsupported_type"])
     assert told.json["location"].startswith("/batches/")

@@ -25,7 +25,8 @@ class Received:
     """What became of the files of one form."""
 
     counts: Counter[Disposition] = field(default_factory=Counter)
-    reasons: set[str] = field(default_factory=set)  # of the files that could not be read
+    unread: int = 0  # files that could not be read, now or when they came before
+    reasons: set[str] = field(default_factory=set)  # of those
     study_id: str | None = None  # where the form was one picture by itself
     rung: bool = True
 
@@ -33,7 +34,9 @@ class Received:
         """Count the files that one part of the form held."""
         for receipt in receipts:
             self.counts[receipt.disposition] += 1
-            if receipt.disposition is Disposition.REJECTED and receipt.reason:
+            refused_before = receipt.disposition is Disposition.DUPLICATE and receipt.study_id is None
+            if receipt.reason and (receipt.disposition is Disposition.REJECTED or refused_before):
+                self.unread += 1
                 self.reasons.add(receipt.reason)
             self.study_id = receipt.study_id if self.counts.total() == 1 else None
 
@@ -45,7 +48,7 @@ class Received:
     @property
     def is_refused(self) -> bool:
         """Say whether not one of the files could be read."""
-        return self.counts[Disposition.REJECTED] == self.counts.total()
+        return self.unread == self.counts.total()
 
     @property
     def sentence(self) -> str:

@@ -1,5 +1,6 @@
 """The grey rule, held against float64 arithmetic on every pixel and against the formulas of the standard."""
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -234,12 +235,50 @@ def test_a_broken_voi_lut_gives_way_to_the_window(settings: Settings) -> None:
     )
 
 
-def test_a_voi_lut_of_negative_input(settings: Settings) -> None:
+@pytest.mark.parametrize("syntax", [objects.EXPLICIT, objects.IMPLICIT])
+def test_a_voi_lut_of_negative_input(syntax: str, settings: Settings) -> None:
     cells = ramp(dtype=np.int16)
     entries = list(range(0, 65536, 64))
-    data = dicom(cells, VOILUTSequence=Sequence([lut(entries, -512)]))
+    data = dicom(cells, syntax, VOILUTSequence=Sequence([lut(entries, -512)]))
     wanted = np.floor(np.array(entries)[np.clip(cells.astype(int) + 512, 0, 1023)] * 255 / 65535 + 0.5)
     assert np.array_equal(picture(data, settings), wanted)
+
+
+LUTS: list[dict[str, Any]] = [
+    {"VOILUTSequence": Sequence([lut([round(step * 65535 / 999) for step in range(1000)], 1500)])},
+    {"ModalityLUTSequence": Sequence([lut([(4095 - step) * 2 for step in range(4096)], 0)])},
+    {"PixelPaddingValue": 100, "PixelPaddingRangeLimit": 1000},
+    {"RescaleSlope": "-2", "RescaleIntercept": "100", "WindowCenter": "-2000", "WindowWidth": "3000"},
+]
+
+
+@pytest.mark.parametrize("syntax", [objects.IMPLICIT, objects.DEFLATED])
+@pytest.mark.parametrize("attributes", LUTS, ids=lambda given: next(iter(given)))
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16])
+def test_it_does_not_matter_how_the_attributes_are_written(
+    attributes: dict[str, Any], syntax: str, dtype: Any, settings: Settings
+) -> None:
+    """Without a VR in the file the dictionary's counts, which for these says "US or SS"."""
+    cells = LEVELS.astype(dtype) - (1000 if dtype is np.int16 else 0)
+    explicit, other = (opened(dicom(cells, one, **attributes), settings) for one in (objects.EXPLICIT, syntax))
+    assert explicit.flags == other.flags == ()
+    assert np.array_equal(explicit.frames[0].pixels, other.frames[0].pixels)
+    assert not np.array_equal(explicit.frames[0].pixels, picture(dicom(cells), settings))
+
+
+def test_sequences_of_unknown_vr_are_read_as_such(settings: Settings) -> None:
+    """PS3.5 6.2.2: written on by somebody who did not know them, in implicit VR, with a length or without."""
+    entries = np.array([(4095 - step) * 16 for step in range(4096)], "<u2").tobytes()
+    item = (
+        struct.pack("<HHLHHH", 0x28, 0x3002, 6, 4096, 0, 16) + struct.pack("<HHL", 0x28, 0x3006, len(entries)) + entries
+    )
+    item = struct.pack("<HHL", 0xFFFE, 0xE000, len(item)) + item
+    wanted = picture(dicom(LEVELS, VOILUTSequence=Sequence([lut([(4095 - s) * 16 for s in range(4096)], 0)])), settings)
+    data = dicom(LEVELS)
+    at = data.index(b"\xe0\x7f\x10\0")
+    for length, end in ((len(item), b""), (0xFFFFFFFF, struct.pack("<HHL", 0xFFFE, 0xE0DD, 0))):
+        element = struct.pack("<HH2sHL", 0x28, 0x3010, b"UN", 0, length) + item + end
+        assert np.array_equal(picture(data[:at] + element + data[at:], settings), wanted)
 
 
 def test_single_bits(settings: Settings) -> None:
