@@ -44,15 +44,15 @@ class Attributes:
         text = self.raw(keyword).decode("ascii", "replace")
         return [value.strip(" \0") for value in text.split("\\")] if text else []
 
-    def numbers(self, keyword: str) -> list[float]:
-        """Return the values of a number as finite floats; empty where one of them is none."""
+    def numbers(self, keyword: str, most: int | None = None) -> list[float]:
+        """Return the values of a number, `most` of them, as finite floats; empty where one of them is none."""
         element = self._item.get(keyword)
         if not isinstance(element, Element) or not element.value:
             return []
         if element.vr in _BINARY:
-            values = self._unpacked(element)
+            values = self._unpacked(element)[:most]
         else:
-            texts = [text.strip(b" \0") for text in element.value.split(b"\\")]
+            texts = [text.strip(b" \0") for text in element.value.split(b"\\")[:most]]
             try:
                 values = [float(text) for text in texts if len(text) <= _MAX_DIGITS and b"_" not in text]
             except ValueError:
@@ -62,8 +62,8 @@ class Attributes:
         return values if all(map(math.isfinite, values)) else []
 
     def number(self, keyword: str) -> float | None:
-        """Return the first value of a number."""
-        return next(iter(self.numbers(keyword)), None)
+        """Return the first value of a number, whatever comes behind it."""
+        return next(iter(self.numbers(keyword, 1)), None)
 
     def integer(self, keyword: str) -> int | None:
         """Return the first value of a number that is whole."""

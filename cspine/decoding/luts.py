@@ -42,8 +42,8 @@ def read_lut(
         segments = np.frombuffer(segmented, np.uint8) if bits == 8 else attributes.words(f"Segmented{data}")
         written = expand(segments, count)
         return None if written is None else Lut(written, first, bits)
-    if bits == 8 and len(raw) in {count, count + count % 2}:  # two entries a word
-        entries = np.frombuffer(raw[:count], np.uint8).astype(np.uint16)
+    if bits == 8 and len(raw) in {count, count + count % 2}:  # two entries a word, the first in its lower half
+        entries = attributes.words(data).astype("<u2").view(np.uint8)[:count].astype(np.uint16)
     else:
         entries = attributes.words(data)[:count]
     return Lut(entries, first, bits) if len(entries) == count else None

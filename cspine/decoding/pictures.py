@@ -6,6 +6,7 @@ Rec. 601 luma, 16 bits go from 0..65535 to 0..255, or from least to greatest whe
 
 import io
 import struct
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, cast
 
 import imagecodecs
@@ -69,10 +70,7 @@ def decode(file: BinaryIO, kind: Kind, settings: Settings) -> Decoded:
     check(file, kind, settings)
     if not is_complete(file, kind):
         raise Refused("the file ends before its picture", Reason.TRUNCATED)
-    if kind == "tiff":
-        pictures = [_page(file, page) for page in tiff.read_pages(file, settings)]
-    else:
-        pictures = [_single(file, kind)]
+    pictures = _pages(file, tiff.read_pages(file, settings)) if kind == "tiff" else [_single(file, kind)]
     frames = [
         Frame(index, pixels, pixels.shape[0], pixels.shape[1], blank(pixels)) for index, pixels in enumerate(pictures)
     ]
@@ -125,15 +123,22 @@ def _deep_jpeg(data: bytes, header: JpegHeader) -> Grey:
     return from_16_bits(cells)
 
 
-def _page(file: BinaryIO, page: tiff.Page) -> Grey:
-    if page.bits == 16:
-        return oriented(from_16_bits(tiff.decode_page(file, page), inverted=page.inverted), page.orientation)
-    image = _open(file, "tiff")
-    try:
-        image.seek(page.index)
-    except DAMAGED as error:
-        raise Refused(f"page {page.index}", Reason.CORRUPT) from error
-    return _grey(image)  # for TIFF, and for it alone, Pillow turns the picture upright itself
+def _pages(file: BinaryIO, pages: Sequence[tiff.Page]) -> Iterator[Grey]:
+    """Give the pictures of a TIFF's pages; the file is read and opened once for all of them."""
+    data, image = b"", None
+    for page in pages:
+        if page.bits == 16:
+            if not data:
+                file.seek(0)
+                data = file.read()
+            yield oriented(from_16_bits(tiff.decode_page(data, page), inverted=page.inverted), page.orientation)
+            continue
+        image = image or _open(file, "tiff")
+        try:
+            image.seek(page.index)
+        except DAMAGED as error:
+            raise Refused(f"page {page.index}", Reason.CORRUPT) from error
+        yield _grey(image)  # for TIFF, and for it alone, Pillow turns the picture upright itself
 
 
 def _open(file: BinaryIO, kind: Kind) -> Image.Image:

@@ -71,11 +71,10 @@ def read_pages(file: BinaryIO, settings: Settings) -> list[Page]:
     return pages
 
 
-def decode_page(file: BinaryIO, page: Page) -> Cells:
+def decode_page(data: bytes, page: Page) -> Cells:
     """Decode a page of 16 bits by libtiff: uint16 (rows, columns) or (rows, columns, 2..4); raises `Refused`."""
-    file.seek(0)
     try:
-        cells: Cells = imagecodecs.tiff_decode(file.read(), index=page.index)
+        cells: Cells = imagecodecs.tiff_decode(data, index=page.index)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise Refused(f"tiff: {type(error).__name__}", Reason.CORRUPT) from error
     if cells.ndim == 3 and cells.shape[-1] != page.samples:

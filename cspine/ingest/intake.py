@@ -124,22 +124,27 @@ class Intake:
         try:
             for start in range(0, len(incoming), TOGETHER):
                 with self._database.write() as session:
-                    receipts += records.admit(session, self._batch, incoming[start : start + TOGETHER])
-                    if len(receipts) == len(incoming):
-                        records.adopt(session, self._batch, incoming, receipts)
+                    new = records.admit(session, self._batch, incoming[start : start + TOGETHER])
+                    if start + TOGETHER >= len(incoming):
+                        records.adopt(session, self._batch, incoming, receipts + new)
+                receipts += new
+                self._remember(new)
         except BaseException:
             self._forget_unnamed(written)
             raise
         kept = {one.stored.key for one, receipt in zip(incoming, receipts, strict=True)
                 if one.stored and receipt.keeps_blob}  # fmt: skip
         self._forget([key for key in written if key not in kept])
+        return receipts
+
+    def _remember(self, receipts: Sequence[Receipt]) -> None:
+        """Keep in mind whom to ring for, and ring where enough others have come since."""
         for receipt in receipts:
             if receipt.ring is not None:
                 self._pending[receipt.ring.screening_id] = receipt.ring
                 self._pending.move_to_end(receipt.ring.screening_id)
         while len(self._pending) > 2 * QUIET:
             self._ring([self._pending.popitem(last=False)[1] for _ in range(QUIET)])
-        return receipts
 
     def _forget_unnamed(self, keys: Sequence[str]) -> None:
         """Delete blobs after a transaction whose end is not known; where the database is silent they stay."""

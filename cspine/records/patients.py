@@ -11,16 +11,19 @@ SEPARATORS = re.compile(r"[\s^,.]+")
 def differ(study: Study, meta: Meta) -> bool:
     """Say whether a header names another patient than its study.
 
-    Another ID or date of birth is another patient; where one of the IDs is missing, another name is one too. A name
-    alone is no reason: it is spelled in many ways, and changes.
+    Another ID or date of birth is another patient; where one of the IDs is missing, another name is one too, but not a
+    longer one. A name alone is no reason: it is spelled in many ways, and changes. Letter case and leading zeros of an
+    ID, which systems add and drop, make no other one.
     """
-    for known, said in ((study.patient_id, meta.patient_id), (study.patient_birth_date, meta.birth_date)):
-        if known and said and known != said:
-            return True
-    if study.patient_id and meta.patient_id:
+    known, said = _plain_id(study.patient_id), _plain_id(meta.patient_id)
+    if known and said and known != said:
+        return True
+    if study.patient_birth_date and meta.birth_date and study.patient_birth_date != meta.birth_date:
+        return True
+    if known and said:
         return False
-    name, other = _plain(study.patient_name), _plain(meta.patient_name)
-    return bool(name and other and name != other)
+    name, other = f"{_plain(study.patient_name)} ", f"{_plain(meta.patient_name)} "
+    return not (name.startswith(other) or other.startswith(name)) and bool(name.strip() and other.strip())
 
 
 def complete(study: Study, meta: Meta) -> None:
@@ -29,6 +32,10 @@ def complete(study: Study, meta: Meta) -> None:
     study.patient_id = study.patient_id or meta.patient_id
     study.patient_birth_date = study.patient_birth_date or meta.birth_date
     study.patient_sex = study.patient_sex or meta.sex
+
+
+def _plain_id(patient_id: str | None) -> str:
+    return (patient_id or "").casefold().lstrip("0")
 
 
 def _plain(name: str | None) -> str:

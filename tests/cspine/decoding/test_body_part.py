@@ -59,6 +59,7 @@ def region(meaning: str) -> Sequence:
         ({"SeriesDescription": "LAT SHOULDER DOWN"}, False),
         ({"SeriesDescription": "LAT SHOULDERS DOWN"}, False),
         ({"SeriesDescription": "SHOULDER AP"}, True),
+        ({"SeriesDescription": "XR SHOULDERS"}, True),
         ({"BodyPartExamined": "UNKNOWN", "StudyDescription": "CHEST PA"}, True),
         ({"BodyPartExamined": "HAND LEFT"}, True),
     ],

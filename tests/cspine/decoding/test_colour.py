@@ -68,6 +68,18 @@ def test_a_palette(bits: int, settings: Settings) -> None:
     assert np.array_equal(picture(dicom(indices, bits=8, photometric="PALETTE COLOR", **attributes), settings), wanted)
 
 
+def test_entries_of_8_bits_in_words_of_either_order(settings: Settings) -> None:
+    """PS3.5 8.2: of a word the lower half comes first, however words are written."""
+    indices = np.arange(24 * 32).reshape(24, 32).astype(np.uint8)
+    shades = np.arange(255, -1, -1).astype(np.uint8)
+    attributes = palette(256, 0, 8, shades.tobytes())
+    little = dicom(indices, EXPLICIT, 8, "PALETTE COLOR", **attributes)
+    attributes = palette(256, 0, 8, shades.view(np.uint16).byteswap().tobytes())
+    big = dicom(indices, BIG_ENDIAN, 8, "PALETTE COLOR", **attributes)
+    assert np.array_equal(picture(big, settings), picture(little, settings))
+    assert picture(little, settings)[0, 0] == 255
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 def test_a_segmented_palette(bits: int, settings: Settings) -> None:
     """PS3.3 C.7.9.2: discrete values, a line from the last of them, and both once more by their place."""

@@ -94,6 +94,7 @@ def test_without_a_window_the_least_becomes_black_and_the_greatest_white(bits: i
         ({"WindowCenter": "2048", "WindowWidth": "1"}, [0, 0, 0, 0, 0, 255, 255, 255]),
         ({"WindowCenter": "2048\\1", "WindowWidth": "4096\\1"}, [0, 6, 62, 125, 127, 128, 187, 255]),
         ({"WindowCenter": "2048", "WindowWidth": "0"}, [0, 6, 62, 125, 127, 128, 187, 255]),  # min-max
+        ({"WindowCenter": "2048\\0", "WindowWidth": "1\\1e400"}, [0, 0, 0, 0, 0, 255, 255, 255]),
         ({"WindowCenter": "", "WindowWidth": ""}, [0, 6, 62, 125, 127, 128, 187, 255]),
         ({"WindowCenter": "2000", "WindowWidth": "2000", "VOILUTFunction": "LINEAR_EXACT"},
          [0, 0, 0, 128, 133, 134, 255, 255]),
