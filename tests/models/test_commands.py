@@ -21,7 +21,7 @@ def test_data_or_phantoms_but_not_both(tmp_path: Path) -> None:
 
 
 def test_unknown_network(tmp_path: Path) -> None:
-    with pytest.raises(Usage, match="there are googlenet"):
+    with pytest.raises(Usage, match="there are alexnet, googlenet"):
         run("--phantoms", 9, "--network", "resnet", "--out", tmp_path / "out")
 
 
