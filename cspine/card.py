@@ -17,16 +17,25 @@ class LabelWeight(_Frozen):
 
 
 class Input(_Frozen):
-    """What the network takes: a square of `size` pixels with `channels` equal channels.
+    """What the network takes: a square of `size` pixels with `channels` channels of the same grey.
 
-    `scale`: `standardise` takes each picture to mean 0 and deviation 1, `unit` to 0..1, `symmetric` to -1..1.
+    `scale`: `standardise` takes each picture to mean 0 and deviation 1, `unit` to 0..1, `symmetric` to -1..1; `caffe`
+    leaves it on 0..255 and takes ImageNet's mean off, which is another one in each of three channels.
     `fit`: `letterbox` keeps the proportions and fills up with the scaled value 0, `stretch` does not.
+    `order`: which colour the network takes each of three channels for.
     """
 
     size: int = Field(ge=8, le=1024)
     channels: Literal[1, 3]
-    scale: Literal["standardise", "unit", "symmetric"] = "standardise"
+    scale: Literal["standardise", "unit", "symmetric", "caffe"] = "standardise"
     fit: Literal["letterbox", "stretch"] = "letterbox"
+    order: Literal["rgb", "bgr"] = "rgb"
+
+    @model_validator(mode="after")
+    def _mean_has_three_channels(self) -> Self:
+        if self.scale == "caffe" and self.channels != 3:
+            raise ValueError("the scale caffe has a mean for each of 3 channels")
+        return self
 
 
 class Thresholds(_Frozen):

@@ -43,6 +43,15 @@ def test_fixed_scales(scale: str, low: float, high: float) -> None:
     assert (made.min(), made.max()) == (low, high)
 
 
+@pytest.mark.parametrize(("order", "mean"), [("bgr", (104, 117, 123)), ("rgb", (123, 117, 104))])
+def test_caffes_scale_takes_the_mean_of_each_channel_off(order: str, mean: tuple[int, int, int]) -> None:
+    wanted = Input(size=224, channels=3, scale="caffe", order=order)  # type: ignore[arg-type]
+    made = to_input(np.full((448, 400), 200, np.uint8), wanted)
+    assert made.dtype == np.float32
+    np.testing.assert_allclose(made[:, 12:212], np.broadcast_to(np.subtract(200, mean), (224, 200, 3)), atol=1e-4)
+    assert not made[:, :12].any() and not made[:, 212:].any()
+
+
 @pytest.mark.parametrize("grey", [0, 77, 255])
 @pytest.mark.parametrize("scale", ["standardise", "unit", "symmetric"])
 def test_a_blank_picture_gives_finite_numbers(grey: int, scale: str) -> None:
