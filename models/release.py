@@ -42,7 +42,7 @@ class LoadedRelease:
 
     def __init__(self, card: Card, identity: str, network: keras.Model, arrays: ood.Arrays) -> None:
         """Split the network at its saliency layer and compile one function of both parts."""
-        self.card, self.identity = card, identity
+        self.card, self.identity, self.network = card, identity, network
         architecture = NETWORKS[card.network]
         split = network.get_layer(architecture.SALIENCY_LAYER).output
         looked_at = [network.get_layer(name).output for name in architecture.STRANGENESS_LAYERS]
