@@ -23,6 +23,7 @@ COMMANDS = {
     "ledger": "cspine.commands.ledger:ledger",
     "migrate": "cspine.commands.migrate:migrate",
     "phantom": "cspine.commands.phantom:phantom",
+    "pretrained": "models.pretrained.commands:pretrained",
     "release": "cspine.commands.release:release",
     "retry": "cspine.commands.retry:retry",
     "screen": "cspine.commands.screen:screen",
