@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "cspine.commands.demo:demo",
     "discard": "cspine.commands.retry:discard",
     "doctor": "cspine.commands.doctor:doctor",
+    "explain": "models.explain:explain",
     "failures": "cspine.commands.failures:failures",
     "inspect": "cspine.commands.inspect:inspect",
     "ledger": "cspine.commands.ledger:ledger",

@@ -15,6 +15,7 @@ DEFAULT = "hirescam"  # made for every image in the pass that gives the answer
 CAUTION = "Not a localisation."
 LESION_MAP_FILE = "lesion_map.npz"  # of a release that keeps the supervised head of its training
 BORDER = 0.1  # of the picture's height and width, on each side
+LEAST_CELLS = 5  # along a side, for the border to be told from the middle
 BORDER_SHARE = 0.5  # of a map's positive mass, from which the border speaks for the answer
 
 
@@ -49,8 +50,11 @@ def border_share(grid: NDArray[np.float32], place: Geometry, size: int) -> float
     """Return the share of a map's positive mass that lies in the outer tenth of the picture, or beside it.
 
     `grid` is (g, g) over the network's square of `size` pixels, in which the picture lies where `place` says. A cell
-    that is partly inside counts by its area. A map without a positive value has a share of 0.
+    that is partly inside counts by its area. The share is 0 where a map has no positive value, or so few cells that
+    each of them holds a part of the border and of the middle.
     """
+    if min(grid.shape) < LEAST_CELLS:
+        return 0.0
     rows = _inside(grid.shape[0], size, place.top, place.height)
     columns = _inside(grid.shape[1], size, place.left, place.width)
     positive = np.maximum(np.asarray(grid, np.float64), 0.0)
