@@ -76,6 +76,26 @@ def import_(file: Path, network: str, out: Path | None) -> None:
     click.echo(f"sha256: {releases.file_sha256(out)}")
 
 
+@pretrained.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The release's folder.")
+@click.option("--calibrate", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Films of the kind that the release shall answer for, with or without folders in it.")  # fmt: skip
+@click.option("--name", default="", help="The release's name; by default the folder's.")
+@click.option("--version", default="1", show_default=True)
+def original(file: Path, out: Path, calibrate: Path | None, name: str, version: str) -> None:
+    """Make a release of FILE, an .hdf5 that the original program's notebook has written."""
+    if calibrate is None:
+        raise Usage(
+            "give --calibrate FOLDER with films: FILE does not say what its network has seen, and without films to "
+            "learn it from every picture whatsoever would get a confident label"
+        )
+    from models.pretrained.original_release import make
+
+    card = make(file, calibrate, out, name or out.name, version, lambda line: click.echo(line, err=True))
+    click.echo(f"The release is in {out}; its labels are {', '.join(card.names)}. {card.limits}")
+
+
 @pretrained.command(name="list")
 def list_() -> None:
     """List what is imported, what is fetched and what is known."""
