@@ -72,6 +72,7 @@ class Card(_Frozen):
     input: Input
     preprocessing: str = Field(description="the version of decoding and scaling that the network was trained on")
     data_manifest_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    pictures: dict[str, int] = Field(default={}, description="pictures by part of the data, and files left out of it")
     metrics: dict[str, Metric]
     thresholds: Thresholds
     temperature: float = Field(gt=0)

@@ -1,11 +1,11 @@
 """`cspine train`: train a network by a recipe and write a release."""
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from cspine import releases
 from cspine.card import LabelWeight
 from cspine.errors import Usage
 from cspine.settings import Settings
@@ -96,14 +96,18 @@ def train(
                      + f"; {len(films.left_out)} files left out")  # fmt: skip
         run = runs.begin(out, recipe, seed, films, resume)
         task = Task(films.splits["training"], films.splits["validation"], names, wanted, phantoms is not None)
-        rows: list[dict[str, float]] = []
-        model, ended = fit(task, recipe, seed, run.folder, progress.step, lambda row: None)
+
+        def epoch_done(rows: list[dict[str, float]]) -> None:
+            run.log(rows)
+            progress.epoch(rows[-1])
+
+        model, ended = fit(task, recipe, seed, run.folder, progress.step, epoch_done)
     who = Identity(
         name=name or out.name, version=version, network=recipe.network, width=recipe.width, labels=weights,
         normal_label=names[0], demo=phantoms is not None,
     )  # fmt: skip
     card = write(out, model, who, wanted, films)
-    run.finish(ended, "")
+    run.finish(ended, releases.identity(out))
     for metric, figure in card.metrics.items():
         click.echo(f"{metric}: {figure.value:.1%} [{figure.low:.1%}, {figure.high:.1%}] n={figure.n}")
     minutes = (time.monotonic() - started) / 60

@@ -28,8 +28,8 @@ REAL_LIMITS = (
     "sensitivity elsewhere, single models as low as 31 %: measure it on films of the place where it shall work."
 )
 UNKNOWN_PATIENTS = (
-    " Of {unknown} of {all} pictures the patient was not known: near-duplicates were kept in one part, but one patient's "
-    "films may stand in several, and the figures may be too good."
+    " Of {unknown} of {all} pictures the patient was not known: near-duplicates were kept in one part, but one "
+    "patient's films may stand in several, and the figures may be too good."
 )
 TOO_GOOD = (
     " An accuracy above 98 % on films of one source rather points to films that resemble each other, or to marks that "

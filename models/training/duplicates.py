@@ -1,0 +1,88 @@
+"""Near-duplicates: pictures that are one film copied, rescaled, re-encoded, exposed anew, cropped a little or mirrored.
+
+A perceptual hash of 64 bits (Zauner 2010: signs of the lowest frequencies of a 32x32 cosine transform) names
+candidates, and the correlation of 64x64 pictures, the one moved over the other, decides. What the thresholds find and
+spare was measured: docs/decisions/050-near-duplicates.md.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+BITS = 16  # of 64 that the hashes of two candidates may differ in
+ROUGH = 0.8  # correlation of 32x32 pictures below which a candidate is not looked at again
+CORRELATION = 0.95
+MOVED = 4  # pixels of 64 that one may be moved against the other
+ROWS = 512  # of the table of all pairs, looked at together: 512 x 20,000 hashes are 80 MB
+
+Picture = NDArray[np.uint8]
+
+
+def clusters(pictures: Sequence[Picture]) -> NDArray[np.int64]:
+    """Return a cluster's number, int64 (n,), for each picture, uint8 (h, w); near-duplicates share one.
+
+    Clusters are transitive: two pictures that a third one resembles share its cluster.
+    """
+    pairs = np.array(list(near_duplicates(pictures)), np.int64).reshape(-1, 2)
+    graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(len(pictures), len(pictures)))
+    _, found = connected_components(graph, directed=False)
+    return found.astype(np.int64)
+
+
+def near_duplicates(pictures: Sequence[Picture]) -> Iterator[tuple[int, int]]:
+    """Give each pair (i, j), i < j, of pictures of which j, as it is or mirrored, shows what i shows."""
+    if len(pictures) < 2:
+        return
+    fine, rough = (np.stack([_shrunk(picture, side) for picture in pictures]) for side in (64, 32))
+    hashes = np.array([perceptual_hash(picture) for picture in rough], np.uint64)
+    mirrored = np.array([perceptual_hash(picture[:, ::-1]) for picture in rough], np.uint64)
+    for first in range(0, len(pictures), ROWS):
+        block = hashes[first : first + ROWS, None]
+        for others, step in ((hashes, 1), (mirrored, -1)):
+            rows, columns = np.nonzero(np.bitwise_count(block ^ others[None, :]) <= BITS)
+            rows += first
+            rows, columns = rows[rows < columns], columns[rows < columns]
+            for part in range(0, len(rows), ROWS):
+                i, j = rows[part : part + ROWS], columns[part : part + ROWS]
+                near = correlations(rough[i], rough[j][:, :, ::step]) >= ROUGH
+                for one, other in zip(i[near].tolist(), j[near].tolist(), strict=True):
+                    if aligned(fine[one], fine[other][:, ::step]) >= CORRELATION:
+                        yield one, other
+
+
+def perceptual_hash(picture: Picture) -> np.uint64:
+    """Return 64 bits: which of the 8x8 lowest frequencies of a picture, uint8 (h, w), lie above their median."""
+    frequencies = cv2.dct(_shrunk(picture, 32).astype(np.float32))[:8, :8].ravel()
+    return np.packbits(frequencies > np.median(frequencies[1:])).view(np.uint64)[0]  # the first is the mean
+
+
+def aligned(first: Picture, second: Picture) -> float:
+    """Return the greatest correlation of the middle of one picture, uint8 (64, 64), with any place of the other."""
+    middle = slice(MOVED, -MOVED)
+    return max(
+        float(cv2.matchTemplate(np.ascontiguousarray(whole), np.ascontiguousarray(part[middle, middle]),
+                                cv2.TM_CCOEFF_NORMED).max())
+        for whole, part in ((first, second), (second, first))
+    )  # fmt: skip
+
+
+def correlations(first: Picture, second: Picture) -> NDArray[np.float32]:
+    """Return Pearson's correlation, float32 (n,), of pictures, uint8 (n, side, side); 0 with a blank one."""
+    a, b = (_centred(pictures) for pictures in (first, second))
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return np.einsum("np,np->n", a, b) / np.maximum(lengths, np.float32(1e-6))
+
+
+def _centred(pictures: Picture) -> NDArray[np.float32]:
+    flat = pictures.reshape(len(pictures), -1).astype(np.float32)
+    return flat - flat.mean(axis=1, keepdims=True)
+
+
+def _shrunk(picture: Picture, side: int) -> Picture:
+    if picture.shape == (side, side):
+        return picture
+    return np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
