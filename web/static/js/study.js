@@ -40,7 +40,7 @@ async function overlay() {
       : await made(option.dataset.address, say, here);
     if (!map || !here()) return;
     draw(canvas, map, film.getAttribute("height"), film.getAttribute("width"));
-    controls.querySelector("[data-words]").textContent = option.dataset.words;
+    controls.querySelector("[data-said]").textContent = option.dataset.words;
     controls.querySelector("[data-peak]").textContent = `, ${peak(map.grid).toPrecision(2)}`;
     canvas.dataset.drawn = method.value;
   };
