@@ -19,6 +19,7 @@ COMMANDS = {
     "discard": "cspine.commands.retry:discard",
     "doctor": "cspine.commands.doctor:doctor",
     "explain": "models.explain:explain",
+    "export": "models.export.command:export",
     "failures": "cspine.commands.failures:failures",
     "inspect": "cspine.commands.inspect:inspect",
     "ledger": "cspine.commands.ledger:ledger",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.export import windows
 from models.export.walk import Step, Unsupported, Values
 
+ACTIVATIONS = ("linear", "relu", "relu6")
 Gradient = Callable[[Step, Values, tf.Tensor], list[tf.Tensor]]
 
 
@@ -44,9 +45,12 @@ def _channels_first(value: tf.Tensor) -> tf.Tensor:
 
 
 def supported(calls: Sequence[Step]) -> None:
-    """Raise `Unsupported` where some layer has no rule here."""
+    """Raise `Unsupported` where some layer, or its activation, has no rule here."""
     for step in calls:
         _rule(step)
+        name = getattr(getattr(step.layer, "activation", None), "__name__", "linear")
+        if name not in ACTIVATIONS:
+            raise Unsupported(f"{step.layer.name} has the activation {name}, whose gradient is not written out")
 
 
 def _rule(step: Step) -> Gradient:
@@ -68,9 +72,7 @@ def _activated(step: Step, values: Values, g: tf.Tensor) -> tf.Tensor:
         return _spread(g, y)
     if name == "relu":
         return tf.where(y > 0, g, 0.0)
-    if name == "relu6":
-        return tf.where((y > 0) & (y < 6), g, 0.0)
-    raise Unsupported(f"{step.layer.name} has the activation {name}, whose gradient is not written out")
+    return tf.where((y > 0) & (y < 6), g, 0.0)  # relu6, the last of ACTIVATIONS
 
 
 def _size(step: Step, values: Values) -> tuple[int, int]:
@@ -93,7 +95,7 @@ def _depthwise(step: Step, values: Values, g: tf.Tensor) -> list[tf.Tensor]:
 
 
 def _dense(step: Step, values: Values, g: tf.Tensor) -> list[tf.Tensor]:
-    return [_activated(step, values, g) @ tf.constant(_array(step.layer.kernel).T)]
+    return [tf.matmul(_activated(step, values, g), step.layer.kernel.value, transpose_b=True)]
 
 
 def _normalisation(step: Step, values: Values, g: tf.Tensor) -> list[tf.Tensor]:

@@ -1,5 +1,7 @@
 """All of a release's answers to a batch, as one TensorFlow graph of operations that OpenVINO reads."""
 
+from collections.abc import Callable, Sequence
+
 import keras
 import tensorflow as tf
 
@@ -7,12 +9,11 @@ from cspine.card import Card
 from models import ood
 from models.export import backward, walk
 from models.networks import NETWORKS
+from models.runtime.tensorflow_runtime import explained_label
 
-OUTPUTS = ("logits", "probabilities", "explained", "saliency", "ood_score")
 
-
-def graph(card: Card, network: keras.Model, arrays: ood.Arrays, with_map: bool = True) -> tf.types.experimental.ConcreteFunction:
-    """Trace float32 (n, size, size, channels) -> a dict of OUTPUTS, n being free.
+def trace(card: Card, network: keras.Model, arrays: ood.Arrays) -> tf.types.experimental.ConcreteFunction:
+    """Trace float32 (n, size, size, channels) -> a dict of `models.runtime.release.OUTPUTS`, n being free.
 
     The saliency is HiResCAM (`models.saliency.hirescam`) with its gradient written as forward operations. Raises
     `Unsupported` for a network whose layers have no such form here.
@@ -30,25 +31,25 @@ def graph(card: Card, network: keras.Model, arrays: ood.Arrays, with_map: bool =
         values = walk.run(above, values)
         logits = values[id(network.outputs[0])]
         probabilities = tf.nn.softmax(logits / card.temperature)
-        label = explained(card, probabilities)
-        found = {"logits": logits, "probabilities": probabilities, "explained": label, "ood_score": score}
-        if with_map:
-            seed = tf.one_hot(label, len(card.labels))
-            found["saliency"] = backward.explained_map(above, values, split, seed)
-        return found
+        label = explained_label(card, probabilities)
+        saliency = backward.explained_map(above, values, split, tf.one_hot(label, len(card.labels)))
+        return {"logits": logits, "probabilities": probabilities, "explained": label, "saliency": saliency,
+                "ood_score": score}  # fmt: skip
 
     shape = (None, card.input.size, card.input.size, card.input.channels)
-    traced = tf.function(answer, input_signature=[tf.TensorSpec(shape, tf.float32, "picture")], autograph=False)
-    return traced.get_concrete_function()
+    return _traced(answer, shape)
 
 
-def explained(card: Card, probabilities: tf.Tensor) -> tf.Tensor:
-    """Choose the label to explain: of a flagged picture the most probable one that is not normal, else normal.
+def trace_logits(network: keras.Model) -> tf.types.experimental.ConcreteFunction:
+    """Trace the network alone: float32 (n, size, size, channels) -> {"logits"}."""
+    calls = walk.steps(network.outputs, network.inputs)
 
-    A picture that is flagged although `normal` is the most probable shows what it was flagged for.
-    """
-    normal = card.normal_index
-    abnormal = probabilities - tf.one_hot(normal, len(card.labels)) * 2.0
-    first = tf.argmax(probabilities, 1, tf.int32)
-    flagged = (first != normal) | (1 - probabilities[:, normal] >= card.thresholds.flag)
-    return tf.where(flagged, tf.argmax(abnormal, 1, tf.int32), normal)
+    def answer(picture: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"logits": walk.run(calls, {id(network.inputs[0]): picture})[id(network.outputs[0])]}
+
+    return _traced(answer, network.inputs[0].shape)
+
+
+def _traced(answer: Callable[[tf.Tensor], dict[str, tf.Tensor]], shape: Sequence[int | None]):
+    signature = [tf.TensorSpec(shape, tf.float32, "picture")]
+    return tf.function(answer, input_signature=signature, autograph=False).get_concrete_function()

@@ -33,7 +33,8 @@ def depthwise(g: tf.Tensor, kernel: Kernel, size: Pair, stride: Pair, padding: s
     """Return the gradient of a depthwise convolution's input; the kernel is (rows, columns, channels, 1)."""
     g, around = _apart(g, kernel.shape[:2], size, stride, padding)
     turned = tf.constant(np.ascontiguousarray(kernel[::-1, ::-1]))
-    return tf.nn.depthwise_conv2d(g, turned, (1, 1, 1, 1), [[0, 0], [0, 0], *around], "NCHW")
+    g = tf.pad(g, [[0, 0], [0, 0], *around])  # OpenVINO reads no zeros around a depthwise convolution
+    return tf.nn.depthwise_conv2d(g, turned, (1, 1, 1, 1), "VALID", "NCHW")
 
 
 def exchanged(kernel: Kernel, groups: int) -> Kernel:
@@ -111,7 +112,7 @@ class Window:
 def _apart(
     g: tf.Tensor, kernel: tuple[int, ...], size: Pair, stride: Pair, padding: str
 ) -> tuple[tf.Tensor, list[list[int]]]:
-    """Set the gradients `stride` apart; also return the zeros around them with which a kernel that slides gives `size`."""
+    """Set the gradients `stride` apart; also return the zeros around them for a sliding kernel to give `size`."""
     around = []
     for axis, (k, length, step) in enumerate(zip(kernel, size, stride, strict=True), start=ROWS):
         first = k - 1 - before(length, g.shape[axis], k, step, padding)
