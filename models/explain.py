@@ -36,7 +36,8 @@ def explain(file: Path, method: str, label: str | None, folder: Path, out: Path 
     picture = read(file, frame)  # in a fork, which must come before TensorFlow
     from models.release import load
     from models.saliency import drawing
-    from models.saliency.explainer import Explainer, read_head
+    from models.saliency.explainer import Explainer
+    from models.saliency.head import read_head
 
     release = load(folder)
     card = release.card

@@ -98,7 +98,8 @@ def _explainer(own: Runtime, identity: str) -> Explainer:
         import tensorflow as tf
 
         from models import release
-        from models.saliency.explainer import Explainer, read_head
+        from models.saliency.explainer import Explainer
+        from models.saliency.head import read_head
 
         tf.config.set_visible_devices([], "GPU")
         folder = release_store.fetch(own.blobs, identity, own.settings.var.absolute() / "cache")

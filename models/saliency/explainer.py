@@ -1,7 +1,6 @@
 """A release's network as the functions that the saliency methods take."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -14,9 +13,9 @@ from cspine.reasons import Reason
 from models.networks import NETWORKS
 from models.saliency import METHODS
 from models.saliency.gradient import gradients
+from models.saliency.head import Head
 
 Floats = NDArray[np.float32]
-Head = Mapping[str, NDArray[np.float32]]
 
 
 class Compiled:
@@ -70,11 +69,13 @@ class Explainer:
     def explain(self, method: str, batch: Floats, labels: NDArray[np.int32], **options: float) -> Floats:
         """Return maps, float32 (n, g, g) over the network's square input, of pictures (n, size, size, channels).
 
-        Raises `Permanent`: unsupported_method where the network does not allow the method, not_a_number where a map
-        is not finite.
+        Raises `Permanent`: unsupported_method where the network does not allow the method, not_a_number where a
+        picture or a map is not finite.
         """
         if method not in self.methods:
             raise Permanent(f"this network has no {method}", Reason.UNSUPPORTED_METHOD)
+        if not np.isfinite(batch).all():  # a network may turn it into a number that means nothing
+            raise Permanent("a picture is not finite", Reason.NOT_A_NUMBER)
         x, function = self._below(method, batch)
         maps = np.asarray(METHODS[method](function, x, tf.constant(labels, tf.int32), **options), np.float32)
         if not np.isfinite(maps).all():
@@ -107,15 +108,6 @@ class Explainer:
     def _lesions(self, activation: tf.Tensor) -> tf.Tensor:
         assert self._head is not None
         return tf.cast(activation, tf.float32) @ self._head["kernel"] + self._head["bias"]
-
-
-def read_head(folder: Path) -> Head | None:
-    """Read the supervised head of a release folder; null where the release keeps none."""
-    path = folder / saliency.LESION_MAP_FILE
-    if not path.exists():
-        return None
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: np.asarray(arrays[name], np.float32) for name in ("kernel", "bias")}
 
 
 def before_average(network: keras.Model) -> str | None:

@@ -14,7 +14,8 @@ from cspine import phantoms, preprocessing, saliency
 from models import metrics
 from models.release import LoadedRelease, load
 from models.saliency import pointing
-from models.saliency.explainer import Explainer, read_head
+from models.saliency.explainer import Explainer
+from models.saliency.head import read_head
 from models.saliency.insertion import area, curve
 from models.saliency.randomisation import Scrambled, cascade
 
