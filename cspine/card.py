@@ -23,6 +23,7 @@ class Input(_Frozen):
     leaves it on 0..255 and takes ImageNet's mean off, which is another one in each of three channels.
     `fit`: `letterbox` keeps the proportions and fills up with the scaled value 0, `stretch` does not.
     `order`: which colour the network takes each of three channels for.
+    `resample`: `area` averages over what becomes one pixel; `nearest` picks one, for networks that were trained so.
     """
 
     size: int = Field(ge=8, le=1024)
@@ -30,6 +31,7 @@ class Input(_Frozen):
     scale: Literal["standardise", "unit", "symmetric", "caffe"] = "standardise"
     fit: Literal["letterbox", "stretch"] = "letterbox"
     order: Literal["rgb", "bgr"] = "rgb"
+    resample: Literal["area", "nearest"] = "area"
 
     @model_validator(mode="after")
     def _mean_has_three_channels(self) -> Self:

@@ -47,15 +47,20 @@ def to_input(canonical: NDArray[np.uint8], wanted: Input) -> NDArray[np.float32]
     scaling, which for standardised pictures is their mean. A constant picture gives zeros, never NaN.
     """
     place = geometry(canonical.shape[0], canonical.shape[1], wanted)
-    shrinks = canonical.shape[0] > place.height
     picture: NDArray[np.float32] = cv2.resize(  # type: ignore[assignment]  # float32 in, float32 out
         canonical.astype(np.float32), (place.width, place.height),
-        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
+        interpolation=_interpolation(canonical.shape[0] > place.height, wanted),
     )  # fmt: skip
     square = np.zeros((wanted.size, wanted.size, wanted.channels), np.float32)
     rows, columns = slice(place.top, place.top + place.height), slice(place.left, place.left + place.width)
     square[rows, columns] = _scaled(picture, wanted)
     return square
+
+
+def _interpolation(shrinks: bool, wanted: Input) -> int:
+    if wanted.resample == "nearest":
+        return cv2.INTER_NEAREST_EXACT  # picks the pixels that Pillow does; INTER_NEAREST picks others
+    return cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
 
 
 def _scaled(picture: NDArray[np.float32], wanted: Input) -> NDArray[np.float32]:

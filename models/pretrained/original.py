@@ -1,7 +1,8 @@
 """The `.hdf5` that the original program's notebook writes: InceptionV3 with its head, as Keras 2 saves a whole model.
 
 Only names, shapes and arrays are read; nothing of the file is run. The softmax is left out, since a release's network
-gives logits. The original program fed its network [0, 1] in training and [-1, 1] in service; the first is right.
+gives logits. The original program fed its network [0, 1] in training and [-1, 1] in service; the first is right, and
+so is its picking of the nearest pixel (docs/decisions/032).
 """
 
 import json
@@ -81,7 +82,7 @@ def _input(layers: list[tuple[str, str, dict[str, Any]]], name: str) -> Input:
     if not isinstance(shape, list) or len(shape) != 4 or shape[3] != 3 or shape[1] != shape[2]:
         raise Usage(f"{name} does not take squares of three channels: {shape}")
     size = shape[1] or inception_v3.INPUT_SIZE  # the notebook's generators have it where the network has none
-    return Input(size=size, channels=3, scale="unit", fit="stretch", order="rgb")
+    return Input(size=size, channels=3, scale="unit", fit="stretch", order="rgb", resample="nearest")
 
 
 def _head(layers: list[tuple[str, str, dict[str, Any]]], name: str) -> tuple[int, str]:

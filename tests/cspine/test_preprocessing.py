@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cspine.card import Input
 from cspine.preprocessing import Geometry, geometry, letterbox_geometry, to_input
@@ -41,6 +42,14 @@ def test_fixed_scales(scale: str, low: float, high: float) -> None:
     steps = np.repeat(np.array([[0, 255]], np.uint8), 64, axis=0).repeat(32, axis=1)
     made = to_input(steps, Input(size=64, channels=1, scale=scale))  # type: ignore[arg-type]
     assert (made.min(), made.max()) == (low, high)
+
+
+@pytest.mark.parametrize("shape", [(512, 400), (324, 323), (150, 200), (224, 224)])
+def test_nearest_picks_the_pixels_that_pillow_does(shape: tuple[int, int]) -> None:
+    film = RNG.integers(0, 256, shape, np.uint8)
+    made = to_input(film, Input(size=224, channels=3, scale="unit", fit="stretch", resample="nearest"))
+    theirs = np.asarray(Image.fromarray(film).convert("RGB").resize((224, 224), Image.Resampling.NEAREST))
+    np.testing.assert_array_equal(made, theirs.astype(np.float32) / np.float32(255))
 
 
 @pytest.mark.parametrize(("order", "mean"), [("bgr", (104, 117, 123)), ("rgb", (123, 117, 104))])

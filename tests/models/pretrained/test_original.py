@@ -12,6 +12,7 @@ from PIL import Image
 
 from cspine import phantoms, releases
 from cspine.__main__ import main
+from cspine.card import Input
 from cspine.errors import Usage
 from cspine.preprocessing import to_input
 from models import inception_v3, packing
@@ -102,7 +103,7 @@ def test_every_array_finds_its_layer(network: keras.Model, path: Path, tmp_path:
                 np.testing.assert_array_equal(array, expected)
         assert model.get_layer("dense_2").activation is keras.activations.relu
         assert model.get_layer("logits").activation is keras.activations.linear
-    assert wanted.model_dump() == {"size": 75, "channels": 3, "scale": "unit", "fit": "stretch", "order": "rgb"}
+    assert wanted == Input(size=75, channels=3, scale="unit", fit="stretch", order="rgb", resample="nearest")
 
 
 def test_it_becomes_a_release(
