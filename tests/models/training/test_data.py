@@ -60,7 +60,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         picture = Image.open(path / "normal" / f"{i:02d}.png")
         picture.resize((200, 256)).save(path / "normal" / f"small-{i:02d}.jpg")
     for number in (1, 2, 3):
-        write_dicom(path / "fracture" / f"film-{number}.dcm", phantoms.draw(number, "fracture"), Study(1, _date(1)), number)
+        write_dicom(
+            path / "fracture" / f"film-{number}.dcm", phantoms.draw(number, "fracture"), Study(1, _date(1)), number
+        )
     (path / "normal" / "notes.txt").write_text("no picture")
     (path / "fracture" / "broken.png").write_bytes((path / "fracture" / "00.png").read_bytes()[:2000])
     return path
@@ -76,7 +78,9 @@ def test_pictures_are_what_the_decoder_gives(found: data.Data, folder: Path) -> 
     samples = found.splits["training"]
     for picture, record in zip(samples.pictures, samples.records, strict=True):
         with (folder / record.file).open("rb") as file:
-            np.testing.assert_array_equal(picture, canonical(decode(file, record.file, Settings()).frames[record.frame]))
+            np.testing.assert_array_equal(
+                picture, canonical(decode(file, record.file, Settings()).frames[record.frame])
+            )
 
 
 def test_what_cannot_be_read_is_listed_and_counted(found: data.Data, tmp_path: Path) -> None:

@@ -36,9 +36,7 @@ def test_the_seed_decides_and_nothing_else() -> None:
 def test_patients_and_clusters_stay_together_over_others() -> None:
     """Films of a patient, near-duplicates of one of them and films of that one's patient are one group."""
     rng = np.random.default_rng(0)
-    films = [
-        replace(record, patient=f"{rng.integers(40)}", cluster=int(rng.integers(3000))) for record in records(200)
-    ]
+    films = [replace(record, patient=f"{rng.integers(40)}", cluster=int(rng.integers(3000))) for record in records(200)]
     found = divided(films, LABELS, SHARES, seed=3)
     splitting.check_disjoint(found)
     groups = splitting.groups(found)
