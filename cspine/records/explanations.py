@@ -45,11 +45,11 @@ def request(session: Session, result_id: int, method: str, who: str) -> Explanat
     row = of_result(session, result_id, method)
     if row is not None and row.state != Progress.FAILED:
         return row
-    if row is None:
-        row = Explanation(result_id=result_id, method=method)
-        session.add(row)
-    row.state, row.requested_by, row.requested_at = Progress.REQUESTED.value, who, now(session)
+    moment = now(session)
+    row = row or Explanation(result_id=result_id, method=method)
+    row.state, row.requested_by, row.requested_at = Progress.REQUESTED.value, who, moment
     row.attempts, row.reason, row.ended_at = 0, None, None
+    session.add(row)
     session.flush()
     return row
 
