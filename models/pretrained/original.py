@@ -28,6 +28,8 @@ LABELS = (  # in the order of the outputs: that of the folders' names
 NORMAL = "c-spine_nor"
 KNOWN = {"InputLayer", "Conv2D", "BatchNormalization", "Activation", "MaxPooling2D", "AveragePooling2D", "Concatenate",
          "GlobalAveragePooling2D", "Dense", "Dropout"}  # fmt: skip
+ARRAYS = {"Conv2D": ("kernel",), "BatchNormalization": ("beta", "moving_mean", "moving_variance"),
+          "Dense": ("kernel", "bias")}  # fmt: skip
 NESTED = {"Functional", "Model", "Sequential"}
 BLOCKS = {"Conv2D": 94, "BatchNormalization": 94, "Activation": 94, "MaxPooling2D": 4, "AveragePooling2D": 9,
           "Concatenate": 15}  # fmt: skip
@@ -47,6 +49,13 @@ def read(path: Path) -> tuple[keras.Model, Input]:
             raise Usage(f"{path.name} is no whole model as Keras 2 writes it") from error
     wanted = _input(layers, path.name)
     units, second = _head(layers, path.name)
+    if lacking := [
+        f"{array} of {name}"
+        for kind, name, _ in layers
+        for array in ARRAYS.get(kind, ())
+        if (name, array) not in weights
+    ]:
+        raise Usage(f"{path.name} lacks {', '.join(lacking[:5])}")
     model = inception_v3.build(units, size=wanted.size, second=second)
     names = inception_v3.numbered_from_zero([name for _, name, _ in layers])
     dense = [name for kind, name, _ in layers if kind == "Dense"]
@@ -105,10 +114,8 @@ def _head(layers: list[tuple[str, str, dict[str, Any]]], name: str) -> tuple[int
 def _array(
     weights: dict[tuple[str, str], NDArray[np.float32]], theirs: dict[str, str], layer: str, variable: Any, where: str
 ) -> NDArray[np.float32]:
-    name = theirs.get(layer, layer)
-    array = weights.get((name, variable.name))
-    if array is None:
-        raise Usage(f"{where} lacks {variable.name} of {name}")
+    name = theirs[layer]
+    array = weights[name, variable.name]
     if array.shape != tuple(variable.shape):
         wanted = tuple(variable.shape)
         raise Usage(f"{variable.name} of {name} has the shape {array.shape} in {where}, not {wanted}")

@@ -202,5 +202,7 @@ def test_keras_applications_file(tmp_path: Path) -> None:
     x = np.random.default_rng(0).uniform(-1, 1, (1, 96, 96, 3)).astype(np.float32)
     features = keras.Model(ours.inputs[0], ours.get_layer("pool").input)(x).numpy()
     np.testing.assert_allclose(features, theirs(x), rtol=1e-5, atol=1e-6)
-    with pytest.raises(Usage, match="inception_v3 without its top"):
-        imports.imported(path, "inception_v3")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["layers/conv2d/vars/0"] = np.zeros((3, 3, 3, 32), np.float32)
+    with pytest.raises(Usage, match=r"other\.h5 does not hold Keras' weights of mobilenet_v2 without its top"):
+        imports.imported(tmp_path / "other.h5", "mobilenet_v2")

@@ -18,6 +18,7 @@ from cspine.preprocessing import to_input
 from models import inception_v3, packing
 from models.inception_v3 import NUMBERED
 from models.pretrained import original
+from models.pretrained.original_release import make
 from models.release import load
 
 SIZE = 75
@@ -138,10 +139,15 @@ def test_it_becomes_a_release(
 def test_without_films_it_refuses_in_words(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pretrained", "original", str(path), "--out", str(tmp_path / "out")]) == 2
     assert "give --calibrate FOLDER" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_few_films_are_refused(network: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(original, "read", lambda path: (network, Input(size=SIZE, channels=3)))
     (tmp_path / "few").mkdir()
-    arguments = ["--calibrate", str(tmp_path / "few"), "--out", str(tmp_path / "out")]
-    assert main(["pretrained", "original", str(path), *arguments]) == 2
-    assert "0 films" in capsys.readouterr().err
+    Image.fromarray(phantoms.draw(0, "normal").pixels).save(tmp_path / "few" / "0.png")
+    with pytest.raises(Usage, match=r"1 films; .* fewer than 12"):
+        make(tmp_path / "model.hdf5", tmp_path / "few", tmp_path / "out", "n", "1", print)
     assert not (tmp_path / "out").exists()
 
 
