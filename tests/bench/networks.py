@@ -26,6 +26,7 @@ from models import ood
 from models.export import graph
 from models.export.make import converted
 from models.networks import NETWORKS
+from models.runtime.openvino_runtime import OPTIONS
 
 CLASSES = 3
 BATCHES = (1, 8, 32)
@@ -80,7 +81,7 @@ def card_of(name: str, network: keras.Model) -> Card:
 
 def compiled(traced: Any, precision: str = "f32") -> Run:
     """Compile a traced function as `models.runtime.openvino_runtime` does."""
-    options = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "INFERENCE_PRECISION_HINT": precision}
+    options = OPTIONS | {"INFERENCE_PRECISION_HINT": precision}
     request = openvino.Core().compile_model(converted(traced), "CPU", options).create_infer_request()
     return lambda batch: request.infer({0: batch}, share_inputs=True)
 
@@ -125,7 +126,7 @@ def shares(measured: list[Turn], work: int) -> dict[str, float]:
 
 def parts(name: str, network: keras.Model, batch: NDArray[np.float32], count: int = 3) -> dict[str, float]:
     """Return what share of the time with the map goes into each kind of operation, the greatest first."""
-    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "PERF_COUNT": "YES"}
+    options = OPTIONS | {"INFERENCE_PRECISION_HINT": "f32", "PERF_COUNT": "YES"}
     model = openvino.Core().compile_model(converted(with_default_map(name, network)), "CPU", options)
     request, spent = model.create_infer_request(), dict[str, float]()
     for _ in range(count):
