@@ -65,15 +65,15 @@ def ovr_micro(accuracy: Metric, classes: int) -> Metric:
 
 def auc(scores: NDArray[np.floating], positive: NDArray[np.bool_], groups: NDArray[np.int64] | None = None) -> Metric:
     """Return the area under the ROC curve of scores (n,), with an interval from resampled groups."""
+    return resampled(lambda chosen: area(scores[chosen], positive[chosen]), len(scores), groups)
 
-    def area(chosen: NDArray[np.int64]) -> float:
-        sick = positive[chosen]
-        count = int(sick.sum())
-        pairs = count * (len(chosen) - count)
-        ranks = rankdata(scores[chosen])[sick].sum() - count * (count + 1) / 2
-        return float(ranks / pairs) if pairs else math.nan
 
-    return resampled(area, len(scores), groups)
+def area(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
+    """Return the share of pairs of a positive and another case in which the positive scores higher (ties: half)."""
+    count = int(positive.sum())
+    pairs = count * (len(scores) - count)
+    ranks = rankdata(scores)[positive].sum() - count * (count + 1) / 2
+    return float(ranks / pairs) if pairs else math.nan
 
 
 def calibration_error(

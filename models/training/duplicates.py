@@ -2,7 +2,7 @@
 
 A perceptual hash of 64 bits (Zauner 2010: signs of the lowest frequencies of a 32x32 cosine transform) names
 candidates, and the correlation of 64x64 pictures, the one moved over the other, decides. What the thresholds find and
-spare was measured: docs/decisions/050-near-duplicates.md.
+spare was measured: docs/decisions/060-near-duplicates.md.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,10 +14,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 BITS = 16  # of 64 that the hashes of two candidates may differ in
-ROUGH = 0.8  # correlation of 32x32 pictures below which a candidate is not looked at again
+ROUGH = 0.85  # correlation of 32x32 pictures below which a candidate is not looked at again
 CORRELATION = 0.95
 MOVED = 4  # pixels of 64 that one may be moved against the other
-ROWS = 512  # of the table of all pairs, looked at together: 512 x 20,000 hashes are 80 MB
+ROWS = 512  # of the table of all pairs, looked at together: for 20,000 pictures 80 MB of hashes
 
 Picture = NDArray[np.uint8]
 
@@ -38,20 +38,17 @@ def near_duplicates(pictures: Sequence[Picture]) -> Iterator[tuple[int, int]]:
     if len(pictures) < 2:
         return
     fine, rough = (np.stack([_shrunk(picture, side) for picture in pictures]) for side in (64, 32))
-    hashes = np.array([perceptual_hash(picture) for picture in rough], np.uint64)
-    mirrored = np.array([perceptual_hash(picture[:, ::-1]) for picture in rough], np.uint64)
-    for first in range(0, len(pictures), ROWS):
-        block = hashes[first : first + ROWS, None]
-        for others, step in ((hashes, 1), (mirrored, -1)):
-            rows, columns = np.nonzero(np.bitwise_count(block ^ others[None, :]) <= BITS)
-            rows += first
-            rows, columns = rows[rows < columns], columns[rows < columns]
-            for part in range(0, len(rows), ROWS):
-                i, j = rows[part : part + ROWS], columns[part : part + ROWS]
-                near = correlations(rough[i], rough[j][:, :, ::step]) >= ROUGH
-                for one, other in zip(i[near].tolist(), j[near].tolist(), strict=True):
-                    if aligned(fine[one], fine[other][:, ::step]) >= CORRELATION:
-                        yield one, other
+    hashes, standard = _hashes(rough), standardised(rough)
+    for step in (1, -1):
+        turned = rough[:, :, ::step]
+        other_hashes, other_standard = _hashes(turned), standardised(turned)
+        for first in range(0, len(pictures), ROWS):
+            block = slice(first, first + ROWS)
+            near = np.bitwise_count(hashes[block, None] ^ other_hashes[None, :]) <= BITS
+            near &= standard[block] @ other_standard.T >= ROUGH
+            for i, j in zip(*np.nonzero(np.triu(near, first + 1)), strict=True):
+                if aligned(fine[first + i], fine[j][:, ::step]) >= CORRELATION:
+                    yield int(first + i), int(j)
 
 
 def perceptual_hash(picture: Picture) -> np.uint64:
@@ -70,16 +67,18 @@ def aligned(first: Picture, second: Picture) -> float:
     )  # fmt: skip
 
 
-def correlations(first: Picture, second: Picture) -> NDArray[np.float32]:
-    """Return Pearson's correlation, float32 (n,), of pictures, uint8 (n, side, side); 0 with a blank one."""
-    a, b = (_centred(pictures) for pictures in (first, second))
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return np.einsum("np,np->n", a, b) / np.maximum(lengths, np.float32(1e-6))
+def standardised(pictures: Picture) -> NDArray[np.float32]:
+    """Return pictures, uint8 (n, side, side), as float32 (n, side * side) whose products are Pearson's correlations.
 
-
-def _centred(pictures: Picture) -> NDArray[np.float32]:
+    A blank one correlates with nothing.
+    """
     flat = pictures.reshape(len(pictures), -1).astype(np.float32)
-    return flat - flat.mean(axis=1, keepdims=True)
+    flat -= flat.mean(axis=1, keepdims=True)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), np.float32(1e-3))
+
+
+def _hashes(pictures: Picture) -> NDArray[np.uint64]:
+    return np.array([perceptual_hash(picture) for picture in pictures], np.uint64)
 
 
 def _shrunk(picture: Picture, side: int) -> Picture:

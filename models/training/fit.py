@@ -50,6 +50,7 @@ def fit(
     model = built(task, recipe)
     new = [name for name in NETWORKS[recipe.network].HEAD_LAYERS if name in {layer.name for layer in model.layers}]
     transferred = recipe.transfer.pretrained is not None
+    keep_norm = transferred and recipe.transfer.batch_norm == "kept"
     if recipe.transfer.unfreeze and not transferred:
         raise Usage("the recipe freezes layers, but names no pretrained weights for them")
     groups = rates.Groups(model, new, recipe.optimizer, recipe.transfer.head_rate if transferred else 1.0)
@@ -63,7 +64,7 @@ def fit(
     learn = None
     while progress.epoch < recipe.epochs and not _tired(progress, recipe):
         started, epoch = time.monotonic(), progress.epoch + 1
-        if rates.unfreeze(model, recipe.transfer.unfreeze, epoch) or learn is None:
+        if rates.unfreeze(model, recipe.transfer.unfreeze, epoch, keep_norm) or learn is None:
             learn = _learner(model, groups, weights, recipe.smoothing)
         total, right = 0.0, 0
         for step, (pictures, targets) in enumerate(training.epoch(epoch - 1)):
@@ -105,6 +106,9 @@ def built(task: Task, recipe: Recipe) -> keras.Model:
         model = build(len(task.labels), **options)
         if not isinstance(model.output, dict):
             model = keras.Model(model.inputs[0], {"logits": model.output}, name=model.name)
+    for layer in model.layers:
+        if recipe.batch_norm_momentum is not None and isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = recipe.batch_norm_momentum
     if recipe.transfer.pretrained is not None:
         pretrained.load(recipe.network, model, recipe.transfer.pretrained)
     return model

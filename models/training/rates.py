@@ -68,10 +68,10 @@ class Groups:
         return [variable for group in self.groups for variable in group.optimizer.variables]
 
 
-def unfreeze(model: keras.Model, steps: Sequence[Unfreezing], epoch: int) -> bool:
+def unfreeze(model: keras.Model, steps: Sequence[Unfreezing], epoch: int, keep_norm: bool = False) -> bool:
     """Let those layers learn that shall at an epoch, counted from 1; tell whether that is another set than before.
 
-    A frozen layer of batch normalisation uses the mean and variance that it has.
+    A frozen layer of batch normalisation uses the mean and variance that it has; with `keep_norm` all of them are.
     """
     due = [step for step in steps if step.epoch <= epoch]
     names = [layer.name for layer in model.layers]
@@ -82,8 +82,9 @@ def unfreeze(model: keras.Model, steps: Sequence[Unfreezing], epoch: int) -> boo
         first = names.index(due[-1].layer)
     changed = False
     for index, layer in enumerate(model.layers):
-        changed |= layer.trainable != (index >= first)
-        layer.trainable = index >= first
+        learns = index >= first and not (keep_norm and isinstance(layer, keras.layers.BatchNormalization))
+        changed |= layer.trainable != learns
+        layer.trainable = learns
     return changed
 
 

@@ -26,6 +26,7 @@ class InputWish(_Frozen):
     scale: Literal["standardise", "unit", "symmetric", "caffe"] | None = None
     fit: Literal["letterbox", "stretch"] | None = None
     order: Literal["rgb", "bgr"] | None = None
+    resample: Literal["area", "nearest"] | None = None
 
     def resolved(self, size: int, trained_on: Input | None) -> Input:
         """Return the input in full; `size` is the network's own and `trained_on` the pretrained weights'.
@@ -75,6 +76,8 @@ class Transfer(_Frozen):
     pretrained: Path | None = Field(None, description="a file that `cspine pretrained` has made")
     head_rate: float = Field(1, gt=0, le=1000, description="factor of the learning rate of the new layers")
     unfreeze: tuple[Unfreezing, ...] = ()
+    batch_norm: Literal["kept", "learnt"] = "kept"
+    """Few films give poor means and deviations, and weights into which the normalisation was folded have none."""
 
     @model_validator(mode="after")
     def _begins_and_rises(self) -> Self:
@@ -118,6 +121,7 @@ class Recipe(_Frozen):
     auxiliary: bool = Field(False, description="train GoogLeNet's two further classifiers, which count 0.3 each")
     lesion_map: bool = Field(True, description="train a lesion-map head where lesions were drawn")
     dropout: float | None = Field(None, ge=0, lt=1)
+    batch_norm_momentum: float | None = Field(None, ge=0, lt=1, description="below Keras' 0.99 for short trainings")
     input: InputWish = InputWish()
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()

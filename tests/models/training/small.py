@@ -1,4 +1,4 @@
-"""A network of a few hundred weights in the shape of a network's file, with all that makes training depend on chance."""
+"""A network of a few hundred weights in the shape of a network's file, with all that depends on chance in training."""
 
 from types import SimpleNamespace
 

@@ -128,5 +128,5 @@ def test_one_picture_under_two_labels_is_an_error(folder: Path, tmp_path: Path) 
     rows = [f"{folder / 'normal' / f'{i:02d}.png'},{TWO[i % 2]}" for i in range(6)]
     (tmp_path / "copy.png").write_bytes((folder / "normal" / "00.png").read_bytes())
     (tmp_path / "list.csv").write_text("file,label\n" + "\n".join([*rows, "copy.png,fracture"]))
-    with pytest.raises(Usage, match="labels disagree about the same pixels: .*00.png .normal., copy.png .fracture."):
+    with pytest.raises(Usage, match=r"labels disagree about the same pixels: .*00.png .normal., copy.png .fracture."):
         data.found(tmp_path / "list.csv", TWO, SHARES, 1, Settings(), tmp_path, silent)

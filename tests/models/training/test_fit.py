@@ -151,6 +151,11 @@ def test_transfer_keeps_what_is_frozen_and_trains_the_new_head(tmp_path: Path, t
     assert (last["conv1/kernel"] == 0.5).all() and (last["conv2/kernel"] != 0.5).any()
 
 
+def test_batch_normalisation_follows_the_recipe(task: Task) -> None:
+    assert built(task, RECIPE.changed({"batch_norm_momentum": 0.5})).get_layer("norm").momentum == 0.5
+    assert built(task, RECIPE).get_layer("norm").momentum == 0.99
+
+
 def test_freezing_without_pretrained_weights_is_refused(tmp_path: Path, task: Task) -> None:
     recipe = RECIPE.model_dump() | {"transfer": {"unfreeze": [{"epoch": 1, "layer": "logits"}]}}
     with pytest.raises(Usage, match="names no pretrained weights"):

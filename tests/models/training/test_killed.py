@@ -20,7 +20,8 @@ def lines(process: subprocess.Popen[str], last: str) -> list[str]:
     assert process.stdout is not None
     found: list[str] = []
     while not (found and found[-1].startswith(last)):
-        assert (line := process.stdout.readline()), f"it ended after {found}"
+        line = process.stdout.readline()
+        assert line, f"it ended after {found}"
         found.append(line.strip())
     return found
 

@@ -27,7 +27,7 @@ def test_the_modern_recipe_is_the_default() -> None:
     modern = recipe.read(recipe.DEFAULT)
     assert (modern.network, modern.width, modern.epochs, modern.batch) == ("googlenet", 0.5, 14, 16)
     assert modern.input.resolved(224, None) == Input(size=224, channels=1)
-    assert recipe.names() == ["modern", "paper", "transfer"]
+    assert recipe.names() == ["modern", "paper", "scratch", "transfer"]
 
 
 def test_options_change_a_recipe() -> None:

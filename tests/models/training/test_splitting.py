@@ -76,7 +76,7 @@ def test_a_list_s_own_parts_are_kept() -> None:
 def test_labels_that_disagree_are_named() -> None:
     films = records(30)
     films[1] = replace(films[1], pixels_sha256=films[0].pixels_sha256)
-    with pytest.raises(Usage, match="labels disagree about the same pixels: 0.png .normal., 1.png .fracture."):
+    with pytest.raises(Usage, match=r"labels disagree about the same pixels: 0.png .normal., 1.png .fracture."):
         divided(films, LABELS, SHARES, seed=1)
 
 
