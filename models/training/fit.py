@@ -43,12 +43,13 @@ def fit(
     """Train a network and return it without its training heads, in float32, with the best epoch's weights.
 
     `epoch_done` is called with a row an epoch, those of earlier processes too. What lies in `folder` is continued, and
-    each epoch is kept there. The best epoch is that of the least loss on the
-    validation part. Raises `Permanent` (not_a_number) when the loss is none; the last good epoch is kept.
+    each epoch is kept there. The best epoch is that of the least loss on the validation part. Raises `Permanent`
+    (not_a_number) when the loss is none; the last good epoch is kept.
     """
     keras.utils.set_random_seed(seed)
     model = built(task, recipe)
-    new = [name for name in NETWORKS[recipe.network].HEAD_LAYERS if name in {layer.name for layer in model.layers}]
+    heads = {*NETWORKS[recipe.network].HEAD_LAYERS, "lesion_map"}
+    new = [layer.name for layer in model.layers if layer.name in heads]
     transferred = recipe.transfer.pretrained is not None
     keep_norm = transferred and recipe.transfer.batch_norm == "kept"
     if recipe.transfer.unfreeze and not transferred:
@@ -64,7 +65,7 @@ def fit(
     learn = None
     while progress.epoch < recipe.epochs and not _tired(progress, recipe):
         started, epoch = time.monotonic(), progress.epoch + 1
-        if rates.unfreeze(model, recipe.transfer.unfreeze, epoch, keep_norm) or learn is None:
+        if rates.unfreeze(model, recipe.transfer.unfreeze, epoch, new, keep_norm) or learn is None:
             learn = _learner(model, groups, weights, recipe.smoothing)
         total, right = 0.0, 0
         for step, (pictures, targets) in enumerate(training.epoch(epoch - 1)):

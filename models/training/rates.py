@@ -68,10 +68,13 @@ class Groups:
         return [variable for group in self.groups for variable in group.optimizer.variables]
 
 
-def unfreeze(model: keras.Model, steps: Sequence[Unfreezing], epoch: int, keep_norm: bool = False) -> bool:
+def unfreeze(
+    model: keras.Model, steps: Sequence[Unfreezing], epoch: int, new: Sequence[str] = (), keep_norm: bool = False
+) -> bool:
     """Let those layers learn that shall at an epoch, counted from 1; tell whether that is another set than before.
 
-    A frozen layer of batch normalisation uses the mean and variance that it has; with `keep_norm` all of them are.
+    The layers named `new` always learn. A frozen layer of batch normalisation uses the mean and variance that it has;
+    with `keep_norm` all of them are frozen.
     """
     due = [step for step in steps if step.epoch <= epoch]
     names = [layer.name for layer in model.layers]
@@ -82,7 +85,8 @@ def unfreeze(model: keras.Model, steps: Sequence[Unfreezing], epoch: int, keep_n
         first = names.index(due[-1].layer)
     changed = False
     for index, layer in enumerate(model.layers):
-        learns = index >= first and not (keep_norm and isinstance(layer, keras.layers.BatchNormalization))
+        kept = keep_norm and isinstance(layer, keras.layers.BatchNormalization)
+        learns = layer.name in new or (index >= first and not kept)
         changed |= layer.trainable != learns
         layer.trainable = learns
     return changed

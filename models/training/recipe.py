@@ -132,11 +132,12 @@ class Recipe(_Frozen):
     def changed(self, changes: dict[str, Any]) -> "Recipe":
         """Return a recipe with other values, by dotted name; None changes nothing.
 
-        A recipe's width belongs to its network: with another network it is 1 unless it is said.
+        Width and auxiliary classifiers belong to a recipe's network: another one has the width 1 unless it is said,
+        and no such classifiers.
         """
         values = self.model_dump()
         if changes.get("network") not in (None, self.network):
-            values["width"] = 1.0
+            values |= {"width": 1.0, "auxiliary": False}
         for name, value in changes.items():
             if value is not None:
                 *tables, last = name.split(".")

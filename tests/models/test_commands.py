@@ -13,6 +13,7 @@ from cspine.__main__ import main
 from cspine.card import Card
 from cspine.errors import Usage
 from models.commands import parse_labels, parse_proportions, train
+from models.training import release
 
 
 def run(*arguments: object) -> Result:
@@ -81,16 +82,29 @@ def test_the_run_lies_beside_the_release(tiny: tuple[Path, Card]) -> None:
     assert card.pictures == {"training": 24, "validation": 12, "test": 12, "left_out": 0}
 
 
-def test_a_folder_of_films_becomes_a_release(tmp_path: Path) -> None:
+def test_a_folder_of_films_becomes_a_release_though_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for label, name in (("normal", "c-spine_nor"), ("fracture", "c-spine_frac")):
         (tmp_path / "films" / name).mkdir(parents=True)
         for seed in range(12):
             film = phantoms.draw(seed if label == "normal" else 100 + seed, label).pixels
             Image.fromarray(film).save(tmp_path / "films" / name / f"{seed}.png")
     (tmp_path / "films" / "c-spine_nor" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    result = run(tmp_path / "films", "--labels", "normal=0,fracture=1", "--network", "alexnet", "--width", 0.03,
-                 "--size", 68, "--epochs", 1, "--batch", 8, "--float32", "--out", tmp_path / "out")  # fmt: skip
+    arguments = [tmp_path / "films", "--labels", "normal=0,fracture=1", "--network", "alexnet", "--width", 0.03,
+                 "--size", 68, "--epochs", 1, "--batch", 8, "--float32", "--out", tmp_path / "out"]  # fmt: skip
+
+    def interrupted(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
+        patch.setattr(release, "write", interrupted)
+        run(*arguments)
+    with pytest.raises(Usage, match="an interrupted training lies in"):
+        run(*arguments)
+    result = run(*arguments, "--resume")
     assert result.exit_code == 0
+    assert "epoch 1/1" not in result.output  # it is done already
     card = releases.read_card(tmp_path / "out")
     assert (card.network, card.names, card.demo) == ("alexnet", ("normal", "fracture"), False)
     assert card.pictures == {"training": 16, "validation": 4, "test": 4, "left_out": 1}

@@ -57,6 +57,8 @@ def test_layers_thaw_from_the_output_on() -> None:
         (True, {"conv2", "logits"}),
         (True, {"conv1", "norm", "conv2", "logits"}),
     ]
+    rates.unfreeze(model, steps, 1, new=["conv1"])
+    assert {variable.path.split("/")[0] for variable in model.trainable_variables} == {"conv1", "logits"}
     with pytest.raises(Usage, match="the recipe unfreezes from conv9, which small does not have"):
         rates.unfreeze(model, [Unfreezing(epoch=1, layer="conv9")], 1)
 

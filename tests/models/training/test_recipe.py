@@ -37,6 +37,7 @@ def test_options_change_a_recipe() -> None:
     assert modern.changed({}) == modern
     assert modern.changed({"network": "mobilenet_v2"}).width == 1
     assert modern.changed({"network": "mobilenet_v2", "width": 0.35}).width == 0.35
+    assert not recipe.read("paper").changed({"network": "alexnet"}).auxiliary
     with pytest.raises(Usage, match=r"the options: optimizer\.rate: Input should be greater than 0"):
         modern.changed({"optimizer.rate": -1})
 
