@@ -3,7 +3,7 @@
 import numpy as np
 
 from models import metrics
-from models.training.transfer_trial import difference, halves, said, taken
+from models.training.transfer import difference, halves, said, taken
 from tests.models.training.small import stripes
 
 RNG = np.random.default_rng(0)
