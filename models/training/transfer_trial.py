@@ -1,4 +1,4 @@
-"""Is transfer worth it? `python -m models.training.transfer_trial FILMS WEIGHTS` trains with it, without, and compares."""
+"""Is transfer worth it? `python -m models.training.transfer_trial FILMS WEIGHTS` trains with it and without."""
 
 import tempfile
 import time
