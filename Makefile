@@ -13,6 +13,7 @@ BIN := .venv/bin
 RUN := .venv/.run.stamp
 DEV := .venv/.dev.stamp
 PEER := .venv/.peer.stamp
+KERAS2 := .venv/.keras2.stamp
 
 # TensorFlow has no build for CPython 3.14 yet; move the upper end when requirements.txt can be installed there.
 FITS := import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13)))
@@ -20,7 +21,7 @@ FITS := import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13)))
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
-.PHONY: help setup demo up test check bench fuzz memory lock
+.PHONY: help setup demo up test check bench fuzz memory original lock
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,8 +44,9 @@ check: $(DEV) ## Lint, format, types and the borders between the folders
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(RUN) $(PEER) ## Measure decoding beside pydicom, then the whole chain and its parts (about 5 minutes)
+bench: $(RUN) $(PEER) ## Measure decoding beside pydicom, the networks, the whole chain and its parts (about 8 minutes)
 	@$(BIN)/python -m tests.bench.decoding
+	@$(BIN)/python -m tests.bench.networks
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 fuzz: $(DEV) ## Damage 20,000 files, decode each in a limited child (COUNT=, SEED=)
@@ -53,12 +55,16 @@ fuzz: $(DEV) ## Damage 20,000 files, decode each in a limited child (COUNT=, SEE
 memory: $(DEV) ## Measure the memory of web and workers under large files, bombs, 10,000 files (ARGS=bombs: a part)
 	@$(BIN)/python -m tests.memory $(ARGS)
 
+original: $(DEV) $(KERAS2) ## Read a file that Keras 2 has written, as the original program does (600 MB to install)
+	@$(BIN)/python -m pytest tests/models/pretrained/test_keras_2.py $(ARGS)
+
 lock: $(DEV) ## Pin what requirements/*.in ask for, keeping the pins that still fit (UPGRADE=1: the newest of all)
 	@$(COMPILE) requirements/dev.in --output-file requirements/dev.txt
 	@$(COMPILE) requirements/web.in --constraint requirements/dev.txt --output-file requirements/web.txt
 	@$(COMPILE) requirements/gpu.in --constraint requirements/dev.txt --output-file requirements/gpu.txt
 	@$(COMPILE) requirements/worker.in --constraint requirements/dev.txt --output-file requirements.txt
 	@$(COMPILE) requirements/peer.in --constraint requirements/dev.txt --output-file requirements/peer.txt
+	@$(COMPILE) requirements/keras2.in --output-file requirements/keras2.txt
 
 # uv itself is pinned in requirements/dev.txt, like everything else.
 $(BIN)/uv: requirements/dev.txt
@@ -92,4 +98,11 @@ $(PEER): requirements/peer.txt | $(BIN)/uv
 	@echo "Installing requirements/peer.txt into .venv/peer ..."
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/peer
 	@$(BIN)/uv pip install --quiet --python .venv/peer/bin/python -r requirements/peer.txt
+	@touch $@
+
+# What the original program was written with, apart from everything of ours: it needs another TensorFlow.
+$(KERAS2): requirements/keras2.txt | $(BIN)/uv
+	@echo "Installing requirements/keras2.txt into .venv/keras2 ..."
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/keras2
+	@$(BIN)/uv pip install --quiet --python .venv/keras2/bin/python -r requirements/keras2.txt
 	@touch $@

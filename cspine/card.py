@@ -17,16 +17,27 @@ class LabelWeight(_Frozen):
 
 
 class Input(_Frozen):
-    """What the network takes: a square of `size` pixels with `channels` equal channels.
+    """What the network takes: a square of `size` pixels with `channels` channels of the same grey.
 
-    `scale`: `standardise` takes each picture to mean 0 and deviation 1, `unit` to 0..1, `symmetric` to -1..1.
+    `scale`: `standardise` takes each picture to mean 0 and deviation 1, `unit` to 0..1, `symmetric` to -1..1; `caffe`
+    leaves it on 0..255 and takes ImageNet's mean off, which is another one in each of three channels.
     `fit`: `letterbox` keeps the proportions and fills up with the scaled value 0, `stretch` does not.
+    `order`: which colour the network takes each of three channels for.
+    `resample`: `area` averages over what becomes one pixel; `nearest` picks one, for networks that were trained so.
     """
 
     size: int = Field(ge=8, le=1024)
     channels: Literal[1, 3]
-    scale: Literal["standardise", "unit", "symmetric"] = "standardise"
+    scale: Literal["standardise", "unit", "symmetric", "caffe"] = "standardise"
     fit: Literal["letterbox", "stretch"] = "letterbox"
+    order: Literal["rgb", "bgr"] = "rgb"
+    resample: Literal["area", "nearest"] = "area"
+
+    @model_validator(mode="after")
+    def _mean_has_three_channels(self) -> Self:
+        if self.scale == "caffe" and self.channels != 3:
+            raise ValueError("the scale caffe has a mean for each of 3 channels")
+        return self
 
 
 class Thresholds(_Frozen):
@@ -63,6 +74,7 @@ class Card(_Frozen):
     input: Input
     preprocessing: str = Field(description="the version of decoding and scaling that the network was trained on")
     data_manifest_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    pictures: dict[str, int] = Field(default={}, description="pictures by part of the data, and files left out of it")
     metrics: dict[str, Metric]
     thresholds: Thresholds
     temperature: float = Field(gt=0)

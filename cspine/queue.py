@@ -19,6 +19,8 @@ from cspine.settings import Settings
 from cspine.states import Lane, Stage
 
 TASKS = {Stage.PREPARE: "cspine.prepare", Stage.SCREEN: "cspine.screen"}
+EXPLAIN = "explain"  # the queue of maps on demand, whose messages carry the id of an explanation
+EXPLAIN_TASK = "cspine.explain"
 SOCKET_NOTE = "broker.socket"  # in `var`: where the embedded broker listens
 SOCKET_TIMEOUT = 5.0
 ONE_TRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0}  # a person waits; the sweep rings later
@@ -101,18 +103,30 @@ class Bell:
 
         Raises `ServiceFault` (broker_unavailable) where the broker does not take them; the sweep rings later.
         """
+        self._send(TASKS[stage], queue_name(stage, lane), screening_ids)
+
+    def ask(self, explanation_ids: Iterable[int]) -> None:
+        """Send one message for each explanation; raises `ServiceFault` as `ring` does."""
+        self._send(EXPLAIN_TASK, EXPLAIN, explanation_ids)
+
+    def _send(self, task: str, queue: str, ids: Iterable[int]) -> None:
         try:
             with self._app.producer_or_acquire() as producer:
-                for screening_id in screening_ids:
-                    self._app.send_task(TASKS[stage], args=[screening_id], queue=queue_name(stage, lane),
-                                        producer=producer, retry=False)  # fmt: skip
+                for id_ in ids:
+                    self._app.send_task(task, args=[id_], queue=queue, producer=producer, retry=False)
         except (OperationalError, RedisError, OSError) as error:
             self.__dict__.pop("_app", None)  # the embedded broker may come back at another address
             raise ServiceFault(type(error).__name__, Reason.BROKER_UNAVAILABLE) from error
 
     def depth(self, stage: Stage, lane: str | None = None) -> int:
         """Count the messages of a stage (and lane) that no worker has taken yet; raises `ServiceFault`."""
-        names = queues_of(stage) if lane is None else [queue_name(stage, lane)]
+        return self._length(queues_of(stage) if lane is None else [queue_name(stage, lane)])
+
+    def asked(self) -> int:
+        """Count the messages of the queue `explain`; raises `ServiceFault`."""
+        return self._length([EXPLAIN])
+
+    def _length(self, names: Iterable[str]) -> int:
         try:
             with connect(self._settings) as client:
                 return sum(int(client.llen(name)) for name in names)

@@ -80,6 +80,10 @@ class Reason(StrEnum):
         "out_of_distribution",
         "The picture is unlike what this release was trained on; its answer is not to be relied on.",
     )
+    BORDER_ATTENTION = (
+        "border_attention",
+        "The answer rests mostly on the film's border, where no vertebra is; look at the map before relying on it.",
+    )
 
     # Why a study has no answer
     NO_USABLE_IMAGE = (
@@ -97,6 +101,11 @@ class Reason(StrEnum):
     DATABASE_UNAVAILABLE = "database_unavailable", "The database does not answer; it is tried again."
     NO_RELEASE = "no_release", "No model release is active; import and activate one."
     BROKEN_RELEASE = "broken_release", "The model release is damaged or incomplete; `cspine doctor` says which file."
+    UNSUPPORTED_METHOD = "unsupported_method", "The network of this release does not allow this saliency method."
+    SENTINEL_FAILED = (
+        "sentinel_failed",
+        "On this machine the release does not answer its pinned pictures as it did when it was made; studies wait.",
+    )
     NOT_A_NUMBER = "not_a_number", "The network gave no finite answer for this picture."
     INTERNAL_ERROR = "internal_error", "An error inside cspine; the traceback is on the failures page for admins."
     POISON = "poison", "This study repeatedly killed its worker; it is set aside until a person retries it."

@@ -53,6 +53,11 @@ def fetch(blobs: BlobStore, identity: str, cache: Path) -> Path:
     return folder
 
 
+def holds(blobs: BlobStore, identity: str, name: str) -> bool:
+    """Say whether an imported release has a file of this name."""
+    return blobs.exists(_key(identity, name))
+
+
 def _insist(folder: Path, identity: str | None = None) -> None:
     faults = releases.verify(folder)
     if not faults and identity is not None and releases.identity(folder) != identity:

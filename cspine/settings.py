@@ -60,7 +60,15 @@ class Settings(BaseSettings):
     prepare_seconds: int = Field(120, validation_alias="CSPINE_PREPARE_SECONDS", description="hard limit of a task")
     prepare_memory_bytes: int = Field(2 * 2**30, validation_alias="CSPINE_PREPARE_MEMORY_BYTES")
     screen_seconds: int = Field(300, validation_alias="CSPINE_SCREEN_SECONDS", description="hard limit of a batch")
+    explain_seconds: int = Field(120, validation_alias="CSPINE_EXPLAIN_SECONDS", description="hard limit of a map")
+    explain_idle_seconds: float = Field(
+        60.0, validation_alias="CSPINE_EXPLAIN_IDLE_SECONDS", description="until the network's memory is given back"
+    )
     screen_batch: int = Field(16, validation_alias="CSPINE_SCREEN_BATCH", ge=1)
+    screen_threads: int = Field(0, validation_alias="CSPINE_SCREEN_THREADS", ge=0, description="0: one per core")
+    precision: Literal["f32", "bf16"] = Field(
+        "f32", validation_alias="CSPINE_PRECISION", description="of the network on a processor"
+    )
     lease_seconds: float = Field(30.0, validation_alias="CSPINE_LEASE_SECONDS")
     lease_renew_seconds: float = Field(10.0, validation_alias="CSPINE_LEASE_RENEW_SECONDS")
     hand_back_seconds: float = Field(

@@ -6,11 +6,14 @@ its temperature, belongs to the release. Input: float32 (batch, 224, 224, channe
 
 import keras
 
+from models.layers import lesion_head
 from models.lrn import LRN
 
 SALIENCY_LAYER = "inception_4e"
 STRANGENESS_LAYERS = ("inception_3b", "inception_4e")
 INPUT_SIZE = 224
+HEAD_LAYERS = ("logits", "auxiliary_1", "auxiliary_2")
+LOSS_WEIGHTS = {"auxiliary_1": 0.3, "auxiliary_2": 0.3, "logits": 1.0}  # section 5 of the paper
 
 # Table 1 of the paper: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection
 INCEPTION = {
@@ -92,9 +95,7 @@ def build(
         heads["auxiliary_1"] = block.auxiliary(inception_4a, classes, "auxiliary_1")
         heads["auxiliary_2"] = block.auxiliary(inception_4d, classes, "auxiliary_2")
     if lesion_map:
-        heads["lesion_map"] = keras.layers.Conv2D(
-            lesion_map, 1, bias_initializer=keras.initializers.Constant(-3.0), dtype="float32", name="lesion_map"
-        )(inception_4e)  # few cells hold a lesion
+        heads["lesion_map"] = lesion_head(inception_4e, lesion_map)
     return keras.Model(inputs, heads if len(heads) > 1 else logits, name="googlenet")
 
 

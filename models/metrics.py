@@ -1,15 +1,19 @@
 """Measures of a classifier, each with its interval and the number of cases behind it."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+from scipy.stats import rankdata
 
 from cspine.card import Metric
 
 Z95 = 1.959963984540054
+RESAMPLES = 1000
+BINS = 15
 
 
 def wilson(hits: int, n: int) -> Metric:
@@ -47,3 +51,58 @@ def flag_threshold(suspicion: NDArray[np.float32], abnormal: NDArray[np.bool_], 
     sick = np.sort(suspicion[abnormal])
     allowed = math.floor((1 - sensitivity) * len(sick))
     return float(np.clip(math.floor(sick[allowed] * 1e4) / 1e4, 0.05, 0.5))
+
+
+def ovr_micro(accuracy: Metric, classes: int) -> Metric:
+    """Return the accuracy of all one-against-the-rest decisions taken together, as the original paper gives it.
+
+    A wrong answer is two wrong decisions of as many as there are classes, so that this figure always looks better: with
+    300 cases, 3 classes and 2 errors it is 99.56 %, where 99.33 % of the answers are right.
+    """
+    value, low, high = (1 - 2 * (1 - share) / classes for share in (accuracy.value, accuracy.low, accuracy.high))
+    return Metric(value=value, low=low, high=high, n=accuracy.n)
+
+
+def auc(scores: NDArray[np.floating], positive: NDArray[np.bool_], groups: NDArray[np.int64] | None = None) -> Metric:
+    """Return the area under the ROC curve of scores (n,), with an interval from resampled groups."""
+    return resampled(lambda chosen: area(scores[chosen], positive[chosen]), len(scores), groups)
+
+
+def area(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
+    """Return the share of pairs of a positive and another case in which the positive scores higher (ties: half)."""
+    count = int(positive.sum())
+    pairs = count * (len(scores) - count)
+    ranks = rankdata(scores)[positive].sum() - count * (count + 1) / 2
+    return float(ranks / pairs) if pairs else math.nan
+
+
+def calibration_error(
+    probabilities: NDArray[np.floating], labels: NDArray[np.int64], groups: NDArray[np.int64] | None = None
+) -> Metric:
+    """Return the expected calibration error of probabilities (n, classes), by 15 equal bins of the greatest one."""
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+
+    def error(chosen: NDArray[np.int64]) -> float:
+        gaps = np.bincount(place[chosen], (right[chosen] - confidence[chosen]), BINS)
+        return float(np.abs(gaps).sum() / len(chosen))
+
+    return resampled(error, len(labels), groups)
+
+
+def resampled(
+    statistic: Callable[[NDArray[np.int64]], float], n: int, groups: NDArray[np.int64] | None = None, seed: int = 0
+) -> Metric:
+    """Return a statistic of indices with the interval that 1000 bootstrap samples of whole groups (n,) give.
+
+    A sample for which the statistic is not defined (AUC without a case) does not count.
+    """
+    names = np.arange(n) if groups is None else groups
+    members = [np.flatnonzero(names == name) for name in np.unique(names)]
+    rng = np.random.default_rng(seed)
+    drawn = [
+        statistic(np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))]))
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return Metric(value=statistic(np.arange(n)), low=float(low), high=float(high), n=n)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from cspine import preprocessing
 from cspine.card import Card
 from cspine.reasons import Reason
+from cspine.saliency import BORDER_SHARE, DEFAULT, border_share
 
-METHOD = "hirescam"
 DIGITS = 4
 
 
@@ -24,22 +24,26 @@ def answer(card: Card, size: tuple[int, int], probabilities: NDArray[np.float32]
     shares = {name: float(share) for name, share in zip(card.names, probabilities, strict=True)}
     label = card.names[int(np.argmax(probabilities))]
     suspicion = 1.0 - shares[card.normal_label]
+    place = preprocessing.geometry(*size, card.input)
+    flags = [Reason.OUT_OF_DISTRIBUTION] if ood else []
+    if border_share(saliency, place, card.input.size) >= BORDER_SHARE:
+        flags.append(Reason.BORDER_ATTENTION)  # a caution: the study stays in its bucket
     return {
         "label": label,
         "probabilities": shares,
         "urgency": sum(shares[one.name] * one.weight for one in card.labels),
         "flagged": label != card.normal_label or suspicion >= card.thresholds.flag,
-        "flags": [Reason.OUT_OF_DISTRIBUTION.value] if ood else [],
+        "flags": [flag.value for flag in flags],
         "ood_score": float(ood_score),
         "explained": card.names[explained],
         "saliency": {
-            "method": METHOD,
-            "grid": [[_short(value) for value in row] for row in saliency],
-            "geometry": asdict(preprocessing.geometry(*size, card.input)),
+            "method": DEFAULT,
+            "grid": short(saliency),
+            "geometry": asdict(place),
         },
     }
 
 
-def _short(value: np.float32) -> float:
+def short(grid: NDArray[np.float32]) -> list[list[float]]:
     """Round to a few significant digits: a grid is a picture, and its rows are kept for every image."""
-    return float(f"{float(value):.{DIGITS}g}")
+    return [[float(f"{float(value):.{DIGITS}g}") for value in row] for row in grid]

@@ -1,13 +1,14 @@
 """The network in memory: the active release, fetched, verified and loaded in the child, once for each device.
 
-TensorFlow is imported here and nowhere else in the worker, inside the functions: used in a parent process it
-deadlocks the children.
+OpenVINO runs it on a processor and TensorFlow on a GPU, or where there is no export. Either is imported inside the
+functions, when it is used: TensorFlow used in a parent process deadlocks the children, and takes half a gigabyte.
 """
 
 from __future__ import annotations
 
 import gc
 import math
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +26,14 @@ from cspine.records.claims import CPU
 from cspine.settings import Settings
 from cspine.states import Stage
 from cspine.tables import Release
+from worker.exports import Exports, available
 
 if TYPE_CHECKING:
-    from models.release import Floats, LoadedRelease, Prediction
+    from models.runtime.release import Floats, Prediction
+    from models.runtime.release import Release as Loaded
 
 RETRY_SECONDS = 60.0
+NVIDIA = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # a driver for TensorFlow to ask for devices; the latter in WSL
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +68,8 @@ class Network:
         """Keep what is needed to load; nothing is loaded."""
         self._settings, self._database, self._blobs, self._name = settings, database, blobs, name
         self._row: Release | None = None
-        self._loaded: dict[str, LoadedRelease] = {}
+        self._loaded: dict[str, Loaded] = {}
+        self._exports = Exports(settings, blobs)
         self._fault: Fault | None = None
         self._faulty = False
 
@@ -104,36 +109,52 @@ class Network:
         self._fault = None
         return device
 
-    def on(self, device: str) -> LoadedRelease:
-        """Return the release on a device, loaded there at the first call.
+    def on(self, device: str) -> Loaded:
+        """Return the release on a device, loaded there at the first call, its answers compared with the pinned ones.
 
-        Raises `Permanent` (broken_release), naming the file.
+        Raises `Permanent`: broken_release, naming the file, or sentinel_failed.
         """
         if device not in self._loaded:
-            import tensorflow as tf
-
-            from models import release
-
             assert self._row is not None, "ready() comes first"
             row = self._row
             folder = self._fetch(row)
             try:
-                with tf.device(device.upper()):
-                    self._loaded[device] = release.load(folder)
+                loaded = (self._by_openvino(row, folder) if device == CPU and available() else None) or _by_tensorflow(
+                    folder, device
+                )
             except Permanent as error:
-                raise Unfit(f"{row.name} {row.version}: {error.detail}", error.reason) from error
-            log.info("release loaded", release=row.name, version=row.version, device=device)
+                kind = Permanent if error.reason is Reason.SENTINEL_FAILED else Unfit
+                raise kind(f"{row.name} {row.version}: {error.detail}", error.reason) from error
+            self._loaded[device] = loaded
+            log.info("release loaded", release=row.name, version=row.version, device=device, runtime=loaded.runtime)
         return self._loaded[device]
+
+    def _by_openvino(self, row: Release, folder: Path) -> Loaded | None:
+        """Load the release's export; null where there is none that OpenVINO reads."""
+        from models.runtime import openvino_runtime
+
+        for anew in (False, True):
+            export = self._exports.obtain(row.identity, anew=anew)
+            if export is None:
+                return None
+            try:
+                return openvino_runtime.load(folder, export, self._settings.precision, self._settings.screen_threads)
+            except openvino_runtime.BadExport as error:
+                log.warning("an export is of no use", release=row.identity[:12], why=str(error))
+            except Permanent:
+                self._exports.forget(row.identity)  # another may have been stored until the next try
+                raise
+        return None
 
     def predict(self, device: str, batch: Floats) -> Prediction:
         """Analyse float32 (n, size, size, channels); raises `MemoryError` where the device has no room for it."""
+        loaded = self.on(device)
+        if loaded.runtime == "OpenVINO":
+            return loaded.predict(batch)
         import tensorflow as tf
 
-        try:
-            with tf.device(device.upper()):
-                return self.on(device).predict(batch)
-        except tf.errors.ResourceExhaustedError as error:
-            raise MemoryError("no room on the device") from error
+        with tf.device(device.upper()):
+            return loaded.predict(batch)
 
     def _fetch(self, row: Release) -> Path:
         try:
@@ -156,8 +177,19 @@ class Network:
             self._faulty = False
 
 
+def _by_tensorflow(folder: Path, device: str) -> Loaded:
+    import tensorflow as tf
+
+    from models import release
+
+    with tf.device(device.upper()):
+        return release.load(folder)
+
+
 def _device() -> str:
     """Return the device to screen on, as a claim notes it: `gpu:0`, or `cpu`."""
+    if not any(path.exists() for path in NVIDIA):
+        return CPU
     import tensorflow as tf
 
     return "gpu:0" if tf.config.list_physical_devices("GPU") else CPU
@@ -165,16 +197,18 @@ def _device() -> str:
 
 def _unnamed(row: Release, error: Exception) -> Permanent:
     """Describe what nobody foresaw by its type alone: its words may quote anything."""
-    import tensorflow as tf
-
-    full = isinstance(error, MemoryError | tf.errors.ResourceExhaustedError)
     words = f"{row.name} {row.version} cannot be loaded ({type(error).__name__})"
-    return Permanent(words, Reason.OUT_OF_MEMORY if full else Reason.BROKEN_RELEASE)
+    return Permanent(words, Reason.OUT_OF_MEMORY if _full(error) else Reason.BROKEN_RELEASE)
+
+
+def _full(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"  # TensorFlow's
 
 
 def _forget_networks() -> None:
     """Let go of what an attempt to load has left in memory."""
-    import keras
+    if "keras" in sys.modules:
+        import keras
 
-    keras.utils.clear_session()
+        keras.utils.clear_session()
     gc.collect()

@@ -18,9 +18,9 @@ from celery.worker import state
 from cspine.database import Database
 from cspine.embedded import process
 from cspine.errors import ServiceFault
-from cspine.queue import Bell
+from cspine.queue import EXPLAIN, Bell
 from cspine.reasons import Reason
-from cspine.records import freeing, heartbeats
+from cspine.records import explanations, freeing, heartbeats
 from cspine.records.screenings import Ring
 from cspine.settings import Settings
 from cspine.states import Stage
@@ -39,9 +39,11 @@ os.register_at_fork(before=_work.acquire, after_in_parent=_work.release, after_i
 class Parent:
     """The state of the parent: its own database connection, its stages, its thread."""
 
-    def __init__(self, settings: Settings, stages: list[Stage], consumer: Any = None) -> None:
+    def __init__(
+        self, settings: Settings, stages: list[Stage], consumer: Any = None, *, explains: bool = False
+    ) -> None:
         """Keep the settings and Celery's consumer; the thread is started by `run`."""
-        self._settings, self._stages, self._consumer = settings, stages, consumer
+        self._settings, self._stages, self._consumer, self._explains = settings, stages, consumer, explains
         self._database, self._bell = Database.of(settings), Bell(settings)
         self._done = threading.Event()
         self._progress, self._since, self._full = -1, time.monotonic(), -1
@@ -56,11 +58,15 @@ class Parent:
         """Free what a child of ours held."""
         for stage in self._stages:
             self._safely(partial(self._crash, self._name(stage, pid), reason))
+        if self._explains:
+            self._safely(partial(self._free_maps, self._name(EXPLAIN, pid), reason))
 
     def hand_back(self) -> None:
         """Give back what the children still hold, and end at once, the children with us."""
         for stage in self._stages:
             self._safely(partial(self._return, self._name(stage)))
+        if self._explains:
+            self._safely(partial(self._free_maps, self._name(EXPLAIN), Reason.WORKER_CRASH, counts=False))
         log.warning("stopped in the middle of work, which was handed back")
         for pid in process.children(os.getpid()):
             os.kill(pid, 9)
@@ -90,13 +96,13 @@ class Parent:
 
     def _beat(self) -> None:
         with self._database.write() as session:
-            for stage in self._stages:
-                heartbeats.beat(session, self._name(stage), stage.value)
+            for kind in self._kinds:
+                heartbeats.beat(session, self._name(kind), kind)
 
     def _gone(self) -> None:
         with self._database.write() as session:
-            for stage in self._stages:
-                heartbeats.gone(session, self._name(stage))
+            for kind in self._kinds:
+                heartbeats.gone(session, self._name(kind))
 
     def _look_for_progress(self) -> None:
         """End this process where messages wait, nothing runs, and nothing has come in for half a minute.
@@ -104,7 +110,7 @@ class Parent:
         Celery is known to reconnect to Redis and never to consume again. The supervisor starts us anew.
         """
         progress = sum(state.total_count.values())
-        waiting = any(self._bell.depth(stage) for stage in self._stages)
+        waiting = any(self._bell.depth(stage) for stage in self._stages) or (self._explains and self._bell.asked())
         if progress != self._progress or state.active_requests or not waiting:
             self._progress, self._since = progress, time.monotonic()
         elif time.monotonic() - self._since > STUCK_SECONDS:
@@ -142,6 +148,18 @@ class Parent:
                     if pid == os.getpid() or not process.alive(pid):  # after a restart a container has the same ids
                         rings += freeing.crash(session, claim.id, self._settings)
         self._ring(rings)
+        if self._explains:
+            with self._database.read() as session:
+                names = explanations.running(session, freeing.worker_name(HOST, EXPLAIN))
+            for name in names:
+                pid = int(name.split(freeing.SEPARATOR)[2])
+                if pid == os.getpid() or not process.alive(pid):
+                    self._free_maps(name, Reason.WORKER_CRASH)
+
+    def _free_maps(self, name: str, reason: Reason, *, counts: bool = True) -> None:
+        with self._database.write() as session:
+            ids = explanations.free(session, name, reason, counts=counts)
+        self._bell.ask(ids)
 
     def _crash(self, name: str, reason: Reason) -> None:
         rings: list[Ring] = []
@@ -160,8 +178,12 @@ class Parent:
             for claim in freeing.open_claims(session, name):
                 freeing.hand_back(session, claim.id)
 
-    def _name(self, stage: Stage, *child: int) -> str:
-        return freeing.worker_name(HOST, stage, os.getpid(), *child)
+    @property
+    def _kinds(self) -> list[str]:
+        return [stage.value for stage in self._stages] + [EXPLAIN] * self._explains
+
+    def _name(self, kind: str, *child: int) -> str:
+        return freeing.worker_name(HOST, kind, os.getpid(), *child)
 
     def _safely(self, work: Callable[[], None]) -> None:
         try:
@@ -176,7 +198,7 @@ _parent: Parent | None = None
 def begin(settings: Settings, queues: list[str], consumer: Any) -> None:
     """Begin to watch over this worker, which consumes these queues."""
     global _parent
-    _parent = Parent(settings, stages_of(queues), consumer)
+    _parent = Parent(settings, stages_of(queues), consumer, explains=EXPLAIN in queues)
     _parent.run()
 
 

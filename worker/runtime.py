@@ -17,7 +17,7 @@ from cspine.blobs import BlobStore
 from cspine.database import Database
 from cspine.decoding import limit_child
 from cspine.errors import ServiceFault
-from cspine.queue import Bell
+from cspine.queue import EXPLAIN, Bell
 from cspine.reasons import Reason
 from cspine.records import endings, freeing
 from cspine.records.claims import Held
@@ -29,6 +29,7 @@ from worker.parent import HOST, stages_of
 
 PATIENCE_SECONDS = 60.0
 FIRST_PAUSE, MOST_PAUSE = 0.2, 5.0
+EXPLAIN_NICE = 10  # a map on demand gives way to studies that wait
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -98,6 +99,8 @@ def begin(settings: Settings, queues: list[str]) -> None:
     _settings, _runtime = settings, None
     if stages_of(queues) == [Stage.PREPARE]:
         limit_child(settings)
+    if queues == [EXPLAIN]:
+        os.nice(EXPLAIN_NICE)
 
 
 def current() -> Runtime:

@@ -12,7 +12,7 @@ from cspine.database import Database, now
 from cspine.errors import ServiceFault
 from cspine.queue import Bell
 from cspine.reasons import Reason
-from cspine.records import freeing, heartbeats
+from cspine.records import explanations, freeing, heartbeats
 from cspine.records import sweep as records
 from cspine.records.screenings import Ring
 from cspine.settings import Settings
@@ -59,7 +59,7 @@ class Sweep:
             expired, rings = self._expire()
             with self.database.write() as session:
                 due = records.due(session, self.settings)
-            rung = self._ring([*rings, *due])
+            rung = self._ring([*rings, *due]) + self._ring_for_maps()
             with self.database.write() as session:
                 heartbeats.beat(session, self.name, KIND)
         except ServiceFault:
@@ -100,6 +100,23 @@ class Sweep:
             with self.database.write() as session:
                 rings += freeing.expire(session, claim_id, self.settings)
         return len(claim_ids), rings
+
+    def _ring_for_maps(self) -> int:
+        """Free maps whose worker is gone, and ring for those and for all that wait where the queue is empty."""
+        with self.database.write() as session:
+            freed = explanations.expire(session)
+        try:
+            self.bell.ask(freed)
+            if freed or self.bell.asked():
+                return 0
+            with self.database.read() as session:
+                lost = explanations.unrung(session, timedelta(seconds=self.settings.sweep_seconds))
+            self.bell.ask(lost)
+        except ServiceFault as fault:
+            if fault.reason is not Reason.BROKER_UNAVAILABLE:
+                raise
+            return 0  # said already, and done at the next pass
+        return len(lost)
 
     def _ring(self, rings: Iterable[Ring]) -> int:
         """Ring for these, and for the oldest work of every lane whose queue is empty."""

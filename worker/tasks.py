@@ -6,10 +6,11 @@ from collections.abc import Callable
 import structlog
 
 from cspine.errors import ServiceFault
-from cspine.queue import TASKS
+from cspine.queue import EXPLAIN_TASK, TASKS
 from cspine.reasons import Reason
 from cspine.records.claims import Held, LeaseLost
 from cspine.states import Stage
+from worker import explain as explaining
 from worker import prepare as preparation
 from worker import runtime
 from worker import screen as screening
@@ -34,6 +35,17 @@ def prepare(screening_id: int) -> None:
 def screen(screening_id: int) -> None:
     """Analyse one study, and others that are ready, in one batch."""
     perform(screening.claim, screening.run, screening_id)
+
+
+@app.task(name=EXPLAIN_TASK, time_limit=settings.explain_seconds)  # type: ignore[untyped-decorator]
+def explain(explanation_id: int) -> None:
+    """Make one saliency map that a person asked for."""
+    try:
+        explaining.run(runtime.current(), explanation_id)
+    except ServiceFault as fault:
+        log.error("nothing could be recorded", reason=fault.reason.value)
+    except MemoryError:
+        os._exit(MEMORY_STATUS)  # the parent frees the map
 
 
 def perform(claim: Claim, pipeline: Pipeline, screening_id: int) -> None:

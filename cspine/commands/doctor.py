@@ -9,18 +9,18 @@ from cspine.blobs import BlobStore
 from cspine.commands.service import Service
 from cspine.database import Database
 from cspine.errors import CspineError
-from cspine.queue import Bell
+from cspine.queue import EXPLAIN, Bell
 from cspine.records import heartbeats, releases
 from cspine.settings import Settings
 
 Finding = tuple[bool, str, str]
 
 
-KINDS = ("sweep", "prepare", "screen")
+KINDS = ("sweep", "prepare", "screen")  # without these no study is answered
 
 
 @click.command()
-@click.option("--part", type=click.Choice(KINDS), help="Ask only whether a process of this kind is alive.")
+@click.option("--part", type=click.Choice((*KINDS, EXPLAIN)), help="Ask only whether a process of this kind is alive.")
 def doctor(part: str | None) -> int:
     """Check database, broker, blob store, release and workers; exit 3 where something is missing."""
     settings = Settings()

@@ -1,5 +1,8 @@
 """`cspine release`: import a model release, look at it, make it the active one."""
 
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -66,6 +69,16 @@ def activate(identity: str) -> None:
     row = find(installation, identity)
     make_active(installation, row)
     click.echo(f"active: {row.name} {row.version} ({row.identity[:12]})")
+    if not export(installation, row):
+        click.echo("Not exported here; a screen worker does so when it first loads the release.", err=True)
+
+
+def export(installation: Service, row: Release) -> bool:
+    """Have a release exported by a process of its own, where the libraries for it are installed."""
+    if find_spec("tensorflow") is None or find_spec("openvino") is None:
+        return False
+    command = [sys.executable, "-m", "cspine", "export", row.identity]
+    return subprocess.run(command, env=installation.settings.environment(), check=False).returncode == 0
 
 
 def take(installation: Service, folder: Path) -> Release:

@@ -7,20 +7,22 @@ from collections.abc import Callable
 from cspine.database import Database
 from cspine.embedded.supervisor import Service
 from cspine.errors import ServiceFault
+from cspine.queue import EXPLAIN
 from cspine.records import heartbeats
 from cspine.settings import Settings
 
 BROKER, WEB = "broker", "web"
 WORK = frozenset({BROKER, "sweep", "prepare", "screen"})
-ALL = WORK | {WEB}
+ALL = WORK | {WEB, EXPLAIN}
 PYTHON = (sys.executable, "-m", "cspine")
 COMMANDS = {
     "sweep": (*PYTHON, "sweep"),
     "prepare": (*PYTHON, "worker", "--stage", "prepare"),
     "screen": (*PYTHON, "worker", "--stage", "screen"),
+    EXPLAIN: (*PYTHON, "worker", "--stage", EXPLAIN),
     WEB: (*PYTHON, "web"),
 }
-GRACE = {"sweep": 5.0, "prepare": 15.0, "screen": 15.0, WEB: 5.0}
+GRACE = {"sweep": 5.0, "prepare": 15.0, "screen": 15.0, EXPLAIN: 15.0, WEB: 5.0}
 
 
 def service(name: str, wanted: Callable[[], bool] = lambda: True) -> Service:

@@ -26,9 +26,9 @@ SEPARATOR = ":"
 POISON = {Stage.PREPARE: Reason.DECODER_CRASH, Stage.SCREEN: Reason.POISON}
 
 
-def worker_name(host: str, stage: Stage, *pids: int) -> str:
+def worker_name(host: str, stage: str, *pids: int) -> str:
     """Return the name of all workers of a stage on a host, of one's parent process, or of a child of it."""
-    return SEPARATOR.join([host[-80:].replace(SEPARATOR, "."), stage.value, *map(str, pids)])
+    return SEPARATOR.join([host[-80:].replace(SEPARATOR, "."), str(stage), *map(str, pids)])
 
 
 def crash(session: Session, claim_id: str, settings: Settings, reason: Reason = Reason.WORKER_CRASH) -> list[Ring]:

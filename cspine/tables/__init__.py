@@ -1,6 +1,7 @@
 """Every table of the database; `records` has the queries."""
 
 from cspine.tables.base import Table, new_id
+from cspine.tables.explanation import Explanation
 from cspine.tables.intake import Announced, Batch, ReceivedFile
 from cspine.tables.people import Audit, Heartbeat, Review, Token, User
 from cspine.tables.screening import Attempt, Claim, Release, Result, Screening
@@ -8,6 +9,6 @@ from cspine.tables.study import Image, Study
 from cspine.tables.submission import Submission
 
 __all__ = [
-    "Announced", "Attempt", "Audit", "Batch", "Claim", "Heartbeat", "Image", "ReceivedFile", "Release", "Result",
-    "Review", "Screening", "Study", "Submission", "Table", "Token", "User", "new_id",
+    "Announced", "Attempt", "Audit", "Batch", "Claim", "Explanation", "Heartbeat", "Image", "ReceivedFile", "Release",
+    "Result", "Review", "Screening", "Study", "Submission", "Table", "Token", "User", "new_id",
 ]  # fmt: skip

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from models.saliency.gradient import gradients
+
 
 def explain(model_fn: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
     """Return the gradient of a label's logit times the activation, summed over channels.
@@ -23,7 +25,4 @@ def explain(model_fn: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, label: tf.
     linear the map adds up to the logit without its bias.
     """
     x = tf.convert_to_tensor(x)
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(x)
-        chosen = tf.gather(model_fn(x), label, batch_dims=1)
-    return tf.reduce_sum(tape.gradient(chosen, x) * x, axis=-1)
+    return tf.reduce_sum(gradients(model_fn, x, label) * x, axis=-1)

@@ -3,24 +3,24 @@
 import hashlib
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
-from itertools import repeat
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cspine import phantoms
-from cspine.decoding import canonical, decode
-from cspine.errors import Refused, Skipped, Usage
 from cspine.settings import Settings
+from models.training import duplicates, listing, reading, splitting
+from models.training.manifest import SPLITS, LeftOut, Record
 
 FIRST_SEED = 2**40  # training draws from here on, where no one's own phantoms start
 SPLIT_SEEDS = {"training": 0, "validation": 600_000, "test": 900_000}
-SHARES = {"training": 0.70, "validation": 0.15, "test": 0.15}
 MAP_STEP = 4  # lesion masks are kept at a quarter of the size
+
+Report = Callable[[int, int], None]
 
 
 @dataclass
@@ -30,9 +30,8 @@ class Samples:
     pictures: list[NDArray[np.uint8]] = field(default_factory=list)  # canonical, (h, w)
     labels: list[int] = field(default_factory=list)
     lesions: list[NDArray[np.uint8]] | None = None  # 0 or 1, (h / MAP_STEP, w / MAP_STEP); None where nobody drew them
-    kinds: list[str] = field(default_factory=list)
     masks: list[NDArray[np.bool_]] = field(default_factory=list)  # with margin, (h, w); kept for the test split
-    manifest: list[str] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
 
     def __len__(self) -> int:
         """Count the pictures."""
@@ -41,92 +40,85 @@ class Samples:
     def add(self, phantom: phantoms.Phantom, seed: int, labels: Sequence[str], with_mask: bool) -> None:
         """Add a drawn phantom with its lesion."""
         assert self.lesions is not None
+        digest = hashlib.sha256(phantom.pixels).hexdigest()
         self.pictures.append(phantom.pixels)
         self.labels.append(labels.index(phantom.label))
         self.lesions.append(phantom.lesion[::MAP_STEP, ::MAP_STEP].astype(np.uint8))
-        self.kinds.append(phantom.kind or phantom.label)
-        self.manifest.append(f"{seed} {phantom.label} {hashlib.sha256(phantom.pixels).hexdigest()}")
+        columns = {"kind": phantom.kind, "level": phantom.level}
+        self.records.append(Record(f"phantom {seed}", 0, digest, digest, phantom.label, f"{seed}", columns=columns))
         if with_mask:
             self.masks.append(phantom.mask)
 
 
-Splits = dict[str, Samples]
-Report = Callable[[int, int], None]
+@dataclass
+class Data:
+    """All that a training has: pictures by split, and what was left out of them."""
+
+    splits: dict[str, Samples]
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    @property
+    def records(self) -> list[Record]:
+        """The records of every picture, split by split."""
+        return [record for samples in self.splits.values() for record in samples.records]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many pictures stand in each part, and how many files in none."""
+        return {**{split: len(samples) for split, samples in self.splits.items()}, "left_out": len(self.left_out)}
 
 
-def drawn(counts: dict[str, int], seed: int, labels: Sequence[str], report: Report) -> Splits:
-    """Draw phantoms for each split from seeds of its own, equally many of each label."""
-    splits: Splits = {}
+def drawn(counts: Mapping[str, int], seed: int, proportions: Mapping[str, int], report: Report) -> Data:
+    """Draw phantoms for each split from seeds of its own, the labels in these proportions.
+
+    Each seed is a person of its own, and none is drawn twice.
+    """
+    labels = list(proportions)
+    splits: dict[str, Samples] = {}
     done, total = 0, sum(counts.values())
     # A forked child of a process in which TensorFlow runs may hang
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
         for split, count in counts.items():
             first = FIRST_SEED + seed * 1_000_000 + SPLIT_SEEDS[split]
-            wanted = [labels[i % len(labels)] for i in range(count)]
             samples = Samples(lesions=[])
+            wanted = dealt(count, proportions)
             for i, phantom in enumerate(pool.map(phantoms.draw, range(first, first + count), wanted, chunksize=8)):
                 samples.add(phantom, first + i, labels, with_mask=split == "test")
                 done += 1
                 report(done, total)
+            samples.records = [replace(record, split=split) for record in samples.records]
             splits[split] = samples
-    return splits
+    data = Data(splits)
+    splitting.check_disjoint(data.records)
+    return data
+
+
+def dealt(count: int, proportions: Mapping[str, int]) -> list[str]:
+    """Return that many labels in these proportions, to the nearest whole number, evenly mixed."""
+    total = sum(proportions.values())
+    exact = {label: count * share / total for label, share in proportions.items()}
+    number = {label: int(share) for label, share in exact.items()}
+    for label in sorted(exact, key=lambda label: number[label] - exact[label])[: count - sum(number.values())]:
+        number[label] += 1
+    places = [((i + 0.5) / n, label) for label, n in number.items() for i in range(n)]
+    return [label for _, label in sorted(places, key=lambda place: place[0])]
 
 
 def found(
-    folder: Path, labels: Sequence[str], settings: Settings, report: Report, say: Callable[[str], None]
-) -> Splits:
-    """Decode a folder per label; a patient, or the same pixels, never stand in two splits.
-
-    A file that cannot be used is left out, and said so with its reason.
-    """
-    files = list(_files(folder, labels))
-    splits: Splits = {split: Samples() for split in SHARES}
-    for i, (label, path) in enumerate(files):
-        try:
-            with path.open("rb") as file:
-                decoded = decode(file, path.name, settings)
-        except (Refused, Skipped) as error:
-            say(f"left out: {path.relative_to(folder)} ({error.reason.value})")
-            report(i + 1, len(files))
-            continue
-        for frame in decoded.frames:
-            picture = canonical(frame)
-            key = decoded.header.meta.patient_id or hashlib.sha256(frame.pixels).hexdigest()
-            samples = splits[_split(key)]
-            samples.pictures.append(picture)
-            samples.labels.append(label)
-            samples.kinds.append(labels[label])
-            samples.manifest.append(f"{path.relative_to(folder)}#{frame.index} {hashlib.sha256(picture).hexdigest()}")
-        report(i + 1, len(files))
-    for split, samples in splits.items():
-        if lacking := [labels[label] for label in range(len(labels)) if label not in samples.labels]:
-            raise Usage(f"{folder} gives the {split} split no picture of {', '.join(lacking)}; more are needed")
-    return splits
-
-
-def manifest_sha256(splits: Splits) -> str:
-    """Return the SHA-256 over what stands in each split."""
-    digest = hashlib.sha256()
-    for split, samples in splits.items():
-        for name, line in zip(repeat(split), samples.manifest, strict=False):
-            digest.update(f"{name} {line}\n".encode())
-    return digest.hexdigest()
-
-
-def _files(folder: Path, labels: Sequence[str]) -> Iterator[tuple[int, Path]]:
-    for index, label in enumerate(labels):
-        if not (folder / label).is_dir():
-            raise Usage(f"{folder} has no folder {label}")
-        for path in sorted((folder / label).rglob("*")):
-            if path.is_file():
-                yield index, path
-
-
-def _split(key: str) -> str:
-    place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4]) / 2**32
-    for split, share in SHARES.items():
-        if place < share:
-            return split
-        place -= share
-    return "test"
+    source: Path, labels: Sequence[str], shares: Mapping[str, float], seed: int, settings: Settings, scratch: Path,
+    report: Report,
+) -> Data:  # fmt: skip
+    """Read labelled films from a folder or list and divide them: patients and near-duplicates stay together."""
+    entries, left_out = listing.listed(source, labels)
+    films = reading.read(entries, settings, scratch, report)
+    numbers = duplicates.clusters(films.pictures)
+    records = [replace(record, cluster=int(number)) for record, number in zip(films.records, numbers, strict=True)]
+    records = splitting.divided(records, labels, shares, seed)
+    splits = {split: Samples() for split in SPLITS}
+    for record, picture in zip(records, films.pictures, strict=True):
+        samples = splits[record.split]
+        samples.pictures.append(picture)
+        samples.labels.append(labels.index(record.label))
+        samples.records.append(record)
+    return Data(splits, left_out + films.left_out)

@@ -1,109 +1,128 @@
-"""Fit a network: Adam, one cosine with a warm-up, the lesion-map head where lesions were drawn, early stopping."""
+"""Fit a network by a recipe; what an epoch leaves behind is kept, so that the next one can begin in another process."""
 
-from collections.abc import Callable, Iterator
+import inspect
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from cspine.card import Input
+from cspine.errors import Permanent, Usage
+from cspine.reasons import Reason
+from models import metrics, pretrained
+from models.networks import NETWORKS
+from models.training import checkpoint, losses, rates
 from models.training.batches import Batches
 from models.training.data import Samples
+from models.training.recipe import Recipe
 
-Report = Callable[
-    [int, int, dict[str, float] | None], None
-]  # 0, steps of an epoch | -1, steps done | epoch, 0, its figures
+Row = dict[str, float]
+Report = Callable[[int, int, int], None]  # epoch from 1, steps done, steps of an epoch
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How to train; the defaults are those of the demo release."""
+class Task:
+    """What is to be learnt from what."""
 
-    width: float = 0.5
-    epochs: int = 14
-    batch: int = 16
-    rate: float = 7e-4
-    warmup_epochs: float = 0.5
-    smoothing: float = 0.05
-    patience: int = 8
-    bfloat16: bool = True
-    auxiliary: bool = False
-    seed: int = 1
+    training: Samples
+    validation: Samples
+    labels: Sequence[str]
+    input: Input
+    drawn: bool  # the lesions are known
 
 
 def fit(
-    architecture: ModuleType, recipe: Recipe, training: Samples, validation: Samples, wanted: Input, classes: int,
-    report: Report, state: Path | None = None,
-) -> keras.Model:  # fmt: skip
+    task: Task, recipe: Recipe, seed: int, folder: Path, step_done: Report, epoch_done: Callable[[list[Row]], None]
+) -> tuple[keras.Model, checkpoint.Progress]:
     """Train a network and return it without its training heads, in float32, with the best epoch's weights.
 
-    What is in the folder `state` is continued, and each epoch is kept there; the best epoch is then looked for among
-    those that ran since.
+    `epoch_done` is called with a row an epoch, those of earlier processes too. What lies in `folder` is continued, and
+    each epoch is kept there. The best epoch is that of the least loss on the validation part. Raises `Permanent`
+    (not_a_number) when the loss is none; the last good epoch is kept.
     """
-    keras.utils.set_random_seed(recipe.seed)
-    options = {"width": recipe.width, "channels": wanted.channels, "size": wanted.size}
-    heads = {"lesion_map": classes if training.lesions is not None else 0, "auxiliary": recipe.auxiliary}
-    batches = Batches(training, wanted, classes, recipe.batch, recipe.seed, augmented=True)
-    held_out = Batches(validation, wanted, classes, recipe.batch, recipe.seed, augmented=False)
-    with policy("mixed_bfloat16" if recipe.bfloat16 else "float32"):
-        model = architecture.build(classes, **options, **heads)
+    keras.utils.set_random_seed(seed)
+    model = built(task, recipe)
+    heads = {*NETWORKS[recipe.network].HEAD_LAYERS, "lesion_map"}
+    new = [layer.name for layer in model.layers if layer.name in heads]
+    transferred = recipe.transfer.pretrained is not None
+    keep_norm = transferred and recipe.transfer.batch_norm == "kept"
+    if recipe.transfer.unfreeze and not transferred:
+        raise Usage("the recipe freezes layers, but names no pretrained weights for them")
+    groups = rates.Groups(model, new, recipe.optimizer, recipe.transfer.head_rate if transferred else 1.0)
+    progress = checkpoint.restore(folder, model, groups.variables)
+    cells = tuple(model.output["lesion_map"].shape[1:3]) if "lesion_map" in model.output else None
+    shared = (task.input, len(task.labels), recipe.batch, seed)
+    training = Batches(task.training, *shared, recipe.augmentation.for_source(task.drawn), cells)
+    validation = Batches(task.validation, *shared, None)
+    weights = losses.class_weights(recipe, task.training.labels, task.labels)
+    judge = _judge(model, validation)
+    learn = None
+    while progress.epoch < recipe.epochs and not _tired(progress, recipe):
+        started, epoch = time.monotonic(), progress.epoch + 1
+        if rates.unfreeze(model, recipe.transfer.unfreeze, epoch, new, keep_norm) or learn is None:
+            learn = _learner(model, groups, weights, recipe.smoothing)
+        total, right = 0.0, 0
+        for step, (pictures, targets) in enumerate(training.epoch(epoch - 1)):
+            groups.set_rate(rates.rate(recipe, (epoch - 1) * len(training) + step, len(training)))
+            loss, hits = (value.numpy() for value in learn(pictures, targets))
+            if not math.isfinite(loss):
+                raise _diverged(f"in epoch {epoch}, step {step + 1}", progress, folder)
+            total, right = total + float(loss) * len(pictures), right + int(hits)
+            step_done(epoch, step + 1, len(training))
+        validated, accuracy = judge()
+        if not math.isfinite(validated):
+            raise _diverged(f"on the validation part after epoch {epoch}", progress, folder)
+        progress.epoch = epoch
+        if validated < progress.best_loss:
+            progress.best_epoch, progress.best_loss = epoch, validated
+        progress.history.append({
+            "epoch": epoch, "loss": total / len(task.training), "accuracy": right / len(task.training),
+            "validation_loss": validated, "validation_accuracy": accuracy,
+            "rate": rates.rate(recipe, (epoch - 1) * len(training), len(training)),
+            "seconds": round(time.monotonic() - started, 1),
+        })  # fmt: skip
+        checkpoint.save(folder, progress, model, groups.variables)
+        epoch_done(progress.history)
+    checkpoint.restore_best(folder, progress, model)
+    return plain(model, task, recipe), progress
+
+
+def built(task: Task, recipe: Recipe) -> keras.Model:
+    """Build the network of a recipe with its training heads, pretrained where it says so; its output is a dict."""
+    build = NETWORKS[recipe.network].build
+    options = _options(task, recipe)
+    if recipe.auxiliary:
+        if "auxiliary" not in inspect.signature(build).parameters:
+            raise Usage(f"{recipe.network} has no auxiliary classifiers; leave `auxiliary` out of the recipe")
+        options["auxiliary"] = True
+    if recipe.lesion_map and task.drawn:
+        options["lesion_map"] = len(task.labels)
+    with policy(recipe.precision):
+        model = build(len(task.labels), **options)
         if not isinstance(model.output, dict):
-            model = keras.Model(model.inputs[0], {"logits": model.output})
-        _compile(model, recipe, len(batches))
-        model.fit(
-            batches, validation_data=held_out, epochs=recipe.epochs, verbose=0, shuffle=False,
-            callbacks=[
-                *_kept(state),
-                keras.callbacks.TerminateOnNaN(),
-                keras.callbacks.EarlyStopping(
-                    "val_logits_loss" if any(heads.values()) else "val_loss", mode="min",
-                    patience=recipe.patience, restore_best_weights=True,
-                ),
-                keras.callbacks.LambdaCallback(
-                    on_train_begin=lambda logs: report(0, len(batches), None),
-                    on_epoch_begin=lambda epoch, logs: batches.begin(epoch),
-                    on_train_batch_end=lambda batch, logs: report(-1, batch + 1, None),
-                    on_epoch_end=lambda epoch, logs: report(epoch + 1, 0, dict(logs or {})),
-                ),
-            ],
-        )  # fmt: skip
+            model = keras.Model(model.inputs[0], {"logits": model.output}, name=model.name)
+    for layer in model.layers:
+        if recipe.batch_norm_momentum is not None and isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = recipe.batch_norm_momentum
+    if recipe.transfer.pretrained is not None:
+        pretrained.load(recipe.network, model, recipe.transfer.pretrained)
+    return model
+
+
+def plain(model: keras.Model, task: Task, recipe: Recipe) -> keras.Model:
+    """Return the network in float32, without the heads that only training has."""
     with policy("float32"):
-        plain = architecture.build(classes, **options)
-    for layer in plain.layers:  # by name: the training heads stay behind
+        network = NETWORKS[recipe.network].build(len(task.labels), **_options(task, recipe))
+    for layer in network.layers:
         if layer.weights:
             layer.set_weights(model.get_layer(layer.name).get_weights())
-    return plain
-
-
-def _kept(state: Path | None) -> list[keras.callbacks.Callback]:
-    if state is None:
-        return []
-    return [keras.callbacks.BackupAndRestore(str(state), double_checkpoint=True, delete_checkpoint=False)]
-
-
-def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
-    warmup = round(recipe.warmup_epochs * steps)
-    rate = keras.optimizers.schedules.CosineDecay(
-        recipe.rate / 50, max(1, recipe.epochs * steps - warmup), warmup_target=recipe.rate, warmup_steps=warmup
-    )
-    crossentropy = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.smoothing)
-    loss, weights = {}, {}
-    for name in model.output:
-        loss[name] = lesion_loss if name == "lesion_map" else crossentropy
-        weights[name] = 0.3 if name.startswith("auxiliary") else 1.0
-    model.compile(
-        keras.optimizers.Adam(rate, clipnorm=1.0), loss=loss, loss_weights=weights,
-        metrics={"logits": [keras.metrics.CategoricalAccuracy(name="accuracy")]},
-    )  # fmt: skip
-
-
-def lesion_loss(target: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Return the cross-entropy of the lesion map, with the few cells that hold a lesion weighted up."""
-    crossentropy = tf.nn.sigmoid_cross_entropy_with_logits(target, tf.cast(logits, tf.float32))
-    return 10.0 * tf.reduce_mean(crossentropy * (1.0 + 8.0 * target), axis=(1, 2, 3))
+    return network
 
 
 @contextmanager
@@ -115,3 +134,55 @@ def policy(name: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(former)
+
+
+def exactly() -> None:
+    """Make every later operation of TensorFlow give the same bits each time; must come before the first of them."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+
+
+def _options(task: Task, recipe: Recipe) -> dict[str, float]:
+    options = {"width": recipe.width, "channels": task.input.channels, "size": task.input.size}
+    return options if recipe.dropout is None else {**options, "dropout": recipe.dropout}
+
+
+def _learner(
+    model: keras.Model, groups: rates.Groups, weights: tf.Tensor, smoothing: float
+) -> tf.types.experimental.PolymorphicFunction:
+    """Compile one step for the layers that learn now; it returns the loss and how many pictures it got right."""
+    variables = model.trainable_variables
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def learn(pictures: tf.Tensor, targets: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            outputs = model(pictures, training=True)
+            loss = losses.total(targets, outputs, weights, smoothing)
+        groups.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
+        right = tf.equal(tf.argmax(outputs["logits"], 1), tf.argmax(targets["logits"], 1))
+        return loss, tf.reduce_sum(tf.cast(right, tf.int32))
+
+    return learn
+
+
+def _judge(model: keras.Model, validation: Batches) -> Callable[[], tuple[float, float]]:
+    """Return a function that measures loss and accuracy on the validation part."""
+    network = keras.Model(model.inputs[0], model.output["logits"])
+    forward = tf.function(lambda pictures: network(pictures, training=False), reduce_retracing=True, autograph=False)
+
+    def judge() -> tuple[float, float]:
+        logits = np.concatenate([forward(pictures).numpy() for pictures, _ in validation.epoch(0)])
+        labels = np.array(validation.samples.labels)
+        return metrics.nll(logits, labels), float((logits.argmax(1) == labels).mean())
+
+    return judge
+
+
+def _tired(progress: checkpoint.Progress, recipe: Recipe) -> bool:
+    return bool(recipe.patience) and progress.epoch - progress.best_epoch >= recipe.patience
+
+
+def _diverged(where: str, progress: checkpoint.Progress, folder: Path) -> Permanent:
+    kept = f"epoch {progress.epoch} is kept in {folder}" if progress.epoch else "no epoch was finished"
+    return Permanent(f"the loss is not a number {where}; {kept}; try a lower rate", Reason.NOT_A_NUMBER)

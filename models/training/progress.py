@@ -1,4 +1,4 @@
-"""Progress of a training: a bar with the time left on a terminal, a line an epoch elsewhere."""
+"""Progress of a training: a bar with the time left on a terminal, plain lines elsewhere."""
 
 import time
 from types import TracebackType
@@ -7,20 +7,22 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+QUIET = 60  # seconds after which a plain line says that the work goes on
+
 
 class TrainingProgress:
-    """What `data` and `fit` report to."""
+    """What reading, drawing and fitting report to."""
 
     def __init__(self, epochs: int) -> None:
         """Take the length of the training in epochs."""
         self.console = Console(stderr=True)
-        self.epochs, self.steps, self.epoch, self.ran = epochs, 0, 0, 0
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
             console=self.console, disable=not self.console.is_terminal,
         )  # fmt: skip
         self.task = self.bar.add_task("Preparing", total=None)
-        self.started = time.monotonic()
+        self.epochs, self.ran, self.left = epochs, 0, 0.0
+        self.started = self.said = time.monotonic()
 
     def __enter__(self) -> Self:
         """Show the bar."""
@@ -33,27 +35,38 @@ class TrainingProgress:
         """Take the bar away."""
         self.bar.stop()
 
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self.said = time.monotonic()
+        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
     def prepared(self, done: int, total: int) -> None:
         """Show how many files are read or drawn."""
         self.bar.update(self.task, total=total, completed=done)
+        self._plain(f"prepared {done} of {total}")
 
-    def say(self, text: str) -> None:
-        """Print a line above the bar."""
-        self.bar.console.print(text, highlight=False, soft_wrap=True)
+    def step(self, epoch: int, done: int, steps: int) -> None:
+        """Show a step of an epoch, counted from 1."""
+        if not self.ran:
+            self.started = time.monotonic()  # the first step compiles: its time tells nothing of the others
+            self.bar.reset(self.task, total=self.epochs * steps, completed=(epoch - 1) * steps)
+        self.ran += 1
+        came, each = (epoch - 1) * steps + done, (time.monotonic() - self.started) / max(1, self.ran - 1)
+        self.left = each * (self.epochs * steps - came)
+        self.bar.update(self.task, description=f"Epoch {epoch} of {self.epochs}", completed=came)
+        self._plain(f"epoch {epoch}/{self.epochs}: step {done} of {steps}, {self._time_left()}")
 
-    def trained(self, epoch: int, step: int, figures: dict[str, float] | None) -> None:
-        """Show a step, or an epoch's figures at its end."""
-        if figures is None:
-            if epoch == 0:
-                self.started, self.steps = time.monotonic(), step
-                self.bar.reset(self.task, total=self.epochs * step)  # drawing went at another speed
-                return
-            self.bar.update(self.task, description=f"Epoch {self.epoch + 1} of {self.epochs}",
-                            completed=self.epoch * self.steps + step)  # fmt: skip
-            return
-        self.epoch, self.ran = epoch, self.ran + 1
-        left = (time.monotonic() - self.started) / self.ran * (self.epochs - epoch)
-        accuracy = figures.get("val_logits_accuracy", figures.get("val_accuracy", 0.0))
-        loss = figures.get("val_logits_loss", figures.get("val_loss", 0.0))
-        self.say(f"epoch {epoch}/{self.epochs}: loss {figures['loss']:.3f}, validation loss {loss:.3f}, "
-                   f"validation accuracy {accuracy:.1%}, {left / 60:.0f} min left")  # fmt: skip
+    def epoch(self, row: dict[str, float]) -> None:
+        """Print an epoch's figures."""
+        self.say(
+            f"epoch {row['epoch']:.0f}/{self.epochs}: loss {row['loss']:.3f}, "
+            f"validation loss {row['validation_loss']:.3f}, "
+            f"validation accuracy {row['validation_accuracy']:.1%}, {self._time_left()}"
+        )
+
+    def _time_left(self) -> str:
+        return f"{self.left / 60:.0f} min left" if self.left >= 60 else f"{self.left:.0f} s left"
+
+    def _plain(self, text: str) -> None:
+        if not self.console.is_terminal and time.monotonic() - self.said > QUIET:
+            self.say(text)

@@ -1,7 +1,6 @@
 """From a trained network to a release folder: calibrate on validation data, measure on test data, write, seal."""
 
-import shutil
-import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,19 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from cspine import preprocessing, releases
+from cspine import preprocessing
 from cspine.card import Card, Input, LabelWeight, Metric, OutOfDistribution, Thresholds
-from cspine.errors import Usage
 from models import metrics, ood
 from models.networks import NETWORKS
-from models.release import LoadedRelease, Prediction, load, sentinel
-from models.training import baseline
-from models.training.data import Samples, Splits, manifest_sha256
+from models.packing import INTENDED_USE, pack
+from models.release import LoadedRelease, Prediction
+from models.training import baseline, manifest, splitting
+from models.training.data import Data, Samples
 
-INTENDED_USE = (
-    "An aid for the order in which lateral radiographs of the cervical spine are read. Every study is read by a "
-    "person; nothing is ruled out, hidden or diagnosed."
-)
 DEMO_LIMITS = (
     "Trained on drawings made by this program and on nothing else: it has never seen a radiograph, and its answers "
     "about radiographs mean nothing. Its figures were measured on further drawings of the same kind. For showing and "
@@ -32,6 +27,15 @@ REAL_LIMITS = (
     "Measured on a held-out part of the data that it was trained on. Published tools of this kind reached 55-90 % "
     "sensitivity elsewhere, single models as low as 31 %: measure it on films of the place where it shall work."
 )
+UNKNOWN_PATIENTS = (
+    " Of {unknown} of {all} pictures the patient was not known: near-duplicates were kept in one part, but one "
+    "patient's films may stand in several, and the figures may be too good."
+)
+TOO_GOOD = (
+    " An accuracy above 98 % on films of one source rather points to films that resemble each other, or to marks that "
+    "give the label away, than to a network that reads them so well."
+)
+SUSPICIOUS = 0.98
 
 
 @dataclass(frozen=True)
@@ -47,39 +51,32 @@ class Identity:
     demo: bool
 
 
-def check_place(folder: Path) -> None:
-    """Refuse a folder that holds something other than a release, which writing one would delete."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / releases.SUMS).exists():
-        raise Usage(f"{folder} holds something that is not a release")
-
-
-def write(folder: Path, model: keras.Model, who: Identity, wanted: Input, splits: Splits) -> Card:
+def write(folder: Path, model: keras.Model, who: Identity, wanted: Input, data: Data) -> Card:
     """Calibrate a network, measure it, and write the release into a folder, which appears whole or not at all."""
+    splits = data.splits
     draft = Card(
         name=who.name, version=who.version, network=who.network, width=who.width, labels=who.labels,
         normal_label=who.normal_label, input=wanted, preprocessing=preprocessing.VERSION,
-        data_manifest_sha256=manifest_sha256(splits), metrics={}, thresholds=Thresholds(flag=0.5), temperature=1.0,
+        data_manifest_sha256=manifest.sha256(data.records), pictures=data.counts, metrics={},
+        thresholds=Thresholds(flag=0.5), temperature=1.0,
         ood=OutOfDistribution(method="mahalanobis", threshold=1.0), intended_use=INTENDED_USE,
         limits=DEMO_LIMITS if who.demo else REAL_LIMITS, demo=who.demo,
     )  # fmt: skip
     arrays = ood.fit(_features(model, who.network, splits["training"], wanted))
     card = _calibrated(draft, model, arrays, splits["validation"])
     release = LoadedRelease(card, "", model, arrays)
-    card = card.model_copy(update={"metrics": measure(release, splits)})
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        made = Path(temporary) / "release"
-        made.mkdir()
-        model.save(made / "model.keras")
-        (made / "card.json").write_text(card.model_dump_json(indent=2) + "\n")
-        np.savez_compressed(made / "ood.npz", **arrays)
-        np.savez_compressed(made / "sentinel.npz", **sentinel(release, _pinned(splits["test"], len(who.labels))))
-        releases.seal(made)
-        load(made)
-        if folder.exists():
-            shutil.rmtree(folder)
-        made.replace(folder)
+    found = measure(release, data)
+    limits = card.limits if who.demo else card.limits + doubts(data.records, found["accuracy"])
+    card = card.model_copy(update={"metrics": found, "limits": limits})
+    pack(folder, card, release, arrays, _pinned(splits["test"], len(who.labels)))
     return card
+
+
+def doubts(records: Sequence[manifest.Record], accuracy: Metric) -> str:
+    """Return what speaks against the figures that were measured on these films, if anything."""
+    unknown = sum(not record.patient for record in records)
+    said = UNKNOWN_PATIENTS.format(unknown=unknown, all=len(records)) if unknown else ""
+    return said + (TOO_GOOD if accuracy.value > SUSPICIOUS else "")
 
 
 def predict(release: LoadedRelease, samples: Samples, batch: int = 32) -> Prediction:
@@ -93,21 +90,29 @@ def predict(release: LoadedRelease, samples: Samples, batch: int = 32) -> Predic
     )
 
 
-def measure(release: LoadedRelease, splits: Splits) -> dict[str, Metric]:
+def measure(release: LoadedRelease, data: Data) -> dict[str, Metric]:
     """Measure a release on the test split, and beside it logistic regression on 32 x 32 pixels."""
-    test, card = splits["test"], release.card
+    test, card = data.splits["test"], release.card
     answer, labels = predict(release, test), np.array(test.labels)
     first, normal = answer.probabilities.argmax(1), card.normal_index
-    flagged = (first != normal) | (1 - answer.probabilities[:, normal] >= card.thresholds.flag)
+    suspicion = 1 - answer.probabilities[:, normal]
+    flagged = (first != normal) | (suspicion >= card.thresholds.flag)
+    groups = splitting.groups(test.records)
+    accuracy = metrics.proportion(first == labels)
     found = {
-        "accuracy": metrics.proportion(first == labels),
+        "accuracy": accuracy,
+        "accuracy_ovr_micro": metrics.ovr_micro(accuracy, len(card.labels)),
+        "auc_abnormal": metrics.auc(suspicion, labels != normal, groups),
         "sensitivity_flag": metrics.proportion(flagged[labels != normal]),
         "specificity_flag": metrics.proportion(~flagged[labels == normal]),
+        "calibration_error": metrics.calibration_error(answer.probabilities, labels, groups),
         "ood_accepted": metrics.proportion(~answer.ood),
-        "baseline_logistic_32x32": metrics.proportion(baseline.hits(splits["training"], test)),
+        "baseline_logistic_32x32": metrics.proportion(baseline.hits(data.splits["training"], test)),
     }
     for index, name in enumerate(card.names):
         found[f"recall_{name}"] = metrics.proportion(first[labels == index] == index)
+        found[f"precision_{name}"] = metrics.proportion(labels[first == index] == index)
+        found[f"specificity_{name}"] = metrics.proportion(first[labels != index] != index)
     if test.masks:
         found |= pointing(answer.saliency, test, first == labels, normal, card.input)
     return found

@@ -1,5 +1,6 @@
 """The study page in a browser: the overlay, the images, and the answer that comes while one looks."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from cspine.blobs import BlobStore
 from cspine.database import Database
+from cspine.records import explanations, studies
 from cspine.states import State
 from tests.browser import rows
 from tests.browser.conftest import eventually
@@ -32,6 +34,38 @@ def test_the_overlay_lies_where_the_grid_says(page: Page, database: Database, bl
     film, overlay = page.locator("#film").bounding_box(), canvas.bounding_box()
     assert film == overlay
     expect(page.get_by_text("Not a localisation.")).to_be_visible()
+
+
+def test_another_methods_map_is_asked_for_and_drawn(page: Page, database: Database, blobs: BlobStore) -> None:
+    study_id = rows.study(database, blobs)
+    page.goto(f"/studies/{study_id}")
+    expect(page.locator("#overlay[data-drawn=hirescam]")).to_be_visible()
+    page.get_by_label("Method").select_option("Gradient")
+    expect(page.locator("#overlay-progress")).to_contain_text("no worker for maps runs")
+    expect(page.locator("#overlay[data-drawn]")).to_have_count(0)
+    with database.read() as session:
+        detail = studies.detail(session, study_id)
+    assert detail
+    assert detail.images[0].result
+    with database.write() as session:
+        asked = explanations.of_result(session, detail.images[0].result.id, "gradient")
+        assert asked
+        work = explanations.claim(session, asked.id, "host:explain:1:2", 60)
+        assert work
+    expect(page.locator("#overlay-progress")).to_contain_text("being made")
+    told = rows.saliency(150, 90, 224) | {"method": "gradient", "explained": "fracture", "input_size": rows.SIZE}
+    with database.write() as session:
+        explanations.finish(session, work, blobs.put_bytes(json.dumps(told).encode()), {})
+    canvas = page.locator("#overlay[data-drawn=gradient]")
+    expect(canvas).to_be_visible()
+    across, down, alpha = canvas.evaluate(PEAK)
+    assert alpha > 150  # one pixel of the input, smoothed
+    assert across == pytest.approx(((90.5 / 224) - 0.25) / 0.5, abs=0.02)
+    assert down == pytest.approx(150.5 / 224, abs=0.02)
+    expect(page.get_by_text("how much the answer changes with each pixel")).to_be_visible()
+    expect(page.get_by_text("Not a localisation.")).to_be_visible()
+    page.get_by_label("Method").select_option("HiResCAM")
+    expect(page.locator("#overlay[data-drawn=hirescam]")).to_be_visible()
 
 
 def test_the_opacity_slider_and_the_switch(page: Page, database: Database, blobs: BlobStore) -> None:

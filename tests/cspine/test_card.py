@@ -29,6 +29,11 @@ def test_a_sound_card_keeps_its_order_of_labels() -> None:
     assert read.labels[1].weight == 0.8
 
 
+def test_a_card_from_before_the_order_of_channels_is_read() -> None:
+    read = Card.model_validate(card()).input
+    assert (read.order, read.resample) == ("rgb", "area")
+
+
 def test_the_card_written_is_the_card_read() -> None:
     read = Card.model_validate(card())
     assert Card.model_validate_json(read.model_dump_json()) == read
@@ -44,6 +49,8 @@ def test_the_card_written_is_the_card_read() -> None:
         {"temperature": 0},
         {"thresholds": {"flag": 0}},
         {"input": {"size": 224, "channels": 2}},
+        {"input": {"size": 224, "channels": 1, "scale": "caffe", "order": "bgr"}},
+        {"input": {"size": 224, "channels": 3, "order": "grey"}},
         {"ood": {"method": "guess", "threshold": 1}},
         {"data_manifest_sha256": "none"},
         {"surprise": 1},

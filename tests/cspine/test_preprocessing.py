@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cspine.card import Input
 from cspine.preprocessing import Geometry, geometry, letterbox_geometry, to_input
@@ -41,6 +42,23 @@ def test_fixed_scales(scale: str, low: float, high: float) -> None:
     steps = np.repeat(np.array([[0, 255]], np.uint8), 64, axis=0).repeat(32, axis=1)
     made = to_input(steps, Input(size=64, channels=1, scale=scale))  # type: ignore[arg-type]
     assert (made.min(), made.max()) == (low, high)
+
+
+@pytest.mark.parametrize("shape", [(512, 400), (324, 323), (150, 200), (224, 224)])
+def test_nearest_picks_the_pixels_that_pillow_does(shape: tuple[int, int]) -> None:
+    film = RNG.integers(0, 256, shape, np.uint8)
+    made = to_input(film, Input(size=224, channels=3, scale="unit", fit="stretch", resample="nearest"))
+    theirs = np.asarray(Image.fromarray(film).convert("RGB").resize((224, 224), Image.Resampling.NEAREST))
+    np.testing.assert_array_equal(made, theirs.astype(np.float32) / np.float32(255))
+
+
+@pytest.mark.parametrize(("order", "mean"), [("bgr", (104, 117, 123)), ("rgb", (123, 117, 104))])
+def test_caffes_scale_takes_the_mean_of_each_channel_off(order: str, mean: tuple[int, int, int]) -> None:
+    wanted = Input(size=224, channels=3, scale="caffe", order=order)  # type: ignore[arg-type]
+    made = to_input(np.full((448, 400), 200, np.uint8), wanted)
+    assert made.dtype == np.float32
+    np.testing.assert_allclose(made[:, 12:212], np.broadcast_to(np.subtract(200, mean), (224, 200, 3)), atol=1e-4)
+    assert not made[:, :12].any() and not made[:, 212:].any()
 
 
 @pytest.mark.parametrize("grey", [0, 77, 255])

@@ -119,3 +119,11 @@ def test_read_studies_are_never_overdue() -> None:
 def test_in_work_says_since_when_in_the_zone_of_the_site() -> None:
     _, words = place("not_analysed", IN_WORK, NOW, NOW, 24, BERLIN)
     assert words == "In work since 2026-03-01 08:00"
+
+
+@pytest.mark.parametrize("label", ["normal", "fracture"])
+def test_attention_on_the_border_is_a_caution_that_moves_no_study(label: str) -> None:
+    plain = judge(facts(image(1, label)))
+    careful = judge(facts(image(1, label, flags=("border_attention",))))
+    assert careful.flags == ("border_attention",)
+    assert replace(careful, flags=()) == plain

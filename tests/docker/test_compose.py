@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.docker.compose import FILES, VALUES, Missing, load, variables
 
-OURS = {"web", "worker-prepare", "worker-screen", "sweep", "migrate"}
+OURS = {"web", "worker-prepare", "worker-screen", "worker-explain", "sweep", "migrate"}
 EVERY = OURS | {"redis", "db"}
 SERVICES = load(FILES[0])["services"]
 

@@ -26,7 +26,7 @@ from tests.docker.compose import FILES, load
 pytestmark = pytest.mark.services
 
 COMPOSE = load(FILES[0])
-LASTING = ("web", "worker-prepare", "worker-screen", "sweep")
+LASTING = ("web", "worker-prepare", "worker-screen", "worker-explain", "sweep")
 START_SECONDS = 90
 STOP_SECONDS = 30
 

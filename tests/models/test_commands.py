@@ -1,17 +1,25 @@
-"""`cspine train`: what it refuses; that it works is shown by the fixture `tiny`, which is made by it."""
+"""`cspine train`: what it refuses, and a folder of films; that phantoms work is shown by the fixture `tiny`."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
+from PIL import Image
 
+from cspine import phantoms, releases
+from cspine.__main__ import main
+from cspine.card import Card
 from cspine.errors import Usage
-from models.commands import parse_labels, train
+from models.commands import parse_labels, parse_proportions, train
+from models.training import release
 
 
-def run(*arguments: object) -> None:
+def run(*arguments: object) -> Result:
     """Run the command and let its errors through."""
-    CliRunner().invoke(train, [str(argument) for argument in arguments], catch_exceptions=False, standalone_mode=False)
+    words = [str(argument) for argument in arguments]
+    return CliRunner().invoke(train, words, catch_exceptions=False, standalone_mode=False)
 
 
 def test_data_or_phantoms_but_not_both(tmp_path: Path) -> None:
@@ -21,7 +29,7 @@ def test_data_or_phantoms_but_not_both(tmp_path: Path) -> None:
 
 
 def test_unknown_network(tmp_path: Path) -> None:
-    with pytest.raises(Usage, match="there are googlenet"):
+    with pytest.raises(Usage, match="there are alexnet, googlenet"):
         run("--phantoms", 9, "--network", "resnet", "--out", tmp_path / "out")
 
 
@@ -30,6 +38,14 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
     with pytest.raises(Usage, match="not a release"):
         run("--phantoms", 9, "--out", tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_wrong_recipes_and_lists_end_with_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--phantoms", "9", "--out", str(tmp_path / "out"), "--config", "nowhere"]) == 2
+    assert "there is no recipe nowhere" in capsys.readouterr().err
+    (tmp_path / "list.csv").write_text("path\n")
+    assert main(["train", str(tmp_path / "list.csv"), "--out", str(tmp_path / "out")]) == 2
+    assert "has no column file, label" in capsys.readouterr().err
 
 
 def test_labels_are_parsed_in_their_order() -> None:
@@ -41,3 +57,56 @@ def test_labels_are_parsed_in_their_order() -> None:
 def test_labels_that_are_none(text: str) -> None:
     with pytest.raises(Usage, match="label=weight"):
         parse_labels(text)
+
+
+def test_proportions_are_put_in_the_labels_order() -> None:
+    names = ["normal", "fracture", "dislocation"]
+    given = parse_proportions("dislocation=530,fracture=772,normal=707", names)
+    assert list(given.items()) == [("normal", 707), ("fracture", 772), ("dislocation", 530)]
+    assert parse_proportions(None, names) == {"normal": 1, "fracture": 1, "dislocation": 1}
+    for text in ("normal=1", "normal=1,fracture=0,dislocation=1", "normal", "normal=1,fracture=x,dislocation=1"):
+        with pytest.raises(Usage, match="proportions"):
+            parse_proportions(text, names)
+
+
+def test_the_run_lies_beside_the_release(tiny: tuple[Path, Card]) -> None:
+    folder, card = tiny
+    beside = folder.with_name("tiny.training")
+    assert {path.name for path in beside.iterdir()} == {
+        "left_out.jsonl", "log.csv", "manifest.jsonl", "run.json", "tensorboard",
+    }  # fmt: skip
+    facts = json.loads((beside / "run.json").read_text())
+    assert facts["release"] == releases.identity(folder)
+    assert facts["data_manifest_sha256"] == card.data_manifest_sha256
+    assert hashlib.sha256((beside / "manifest.jsonl").read_bytes()).hexdigest() == card.data_manifest_sha256
+    assert card.pictures == {"training": 24, "validation": 12, "test": 12, "left_out": 0}
+
+
+def test_a_folder_of_films_becomes_a_release_though_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label, name in (("normal", "c-spine_nor"), ("fracture", "c-spine_frac")):
+        (tmp_path / "films" / name).mkdir(parents=True)
+        for seed in range(12):
+            film = phantoms.draw(seed if label == "normal" else 100 + seed, label).pixels
+            Image.fromarray(film).save(tmp_path / "films" / name / f"{seed}.png")
+    (tmp_path / "films" / "c-spine_nor" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    arguments = [tmp_path / "films", "--labels", "normal=0,fracture=1", "--network", "alexnet", "--width", 0.03,
+                 "--size", 68, "--epochs", 1, "--batch", 8, "--float32", "--out", tmp_path / "out"]  # fmt: skip
+
+    def interrupted(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
+        patch.setattr(release, "write", interrupted)
+        run(*arguments)
+    with pytest.raises(Usage, match="an interrupted training lies in"):
+        run(*arguments)
+    result = run(*arguments, "--resume")
+    assert result.exit_code == 0
+    assert "epoch 1/1" not in result.output  # it is done already
+    card = releases.read_card(tmp_path / "out")
+    assert (card.network, card.names, card.demo) == ("alexnet", ("normal", "fracture"), False)
+    assert card.pictures == {"training": 16, "validation": 4, "test": 4, "left_out": 1}
+    assert "Of 24 of 24 pictures the patient was not known" in card.limits
+    assert "left out: c-spine_nor/broken.png" in result.output

@@ -54,11 +54,16 @@ def test_auxiliary_classifiers() -> None:
     assert network.count_params() == 13_378_280
     assert network.get_layer("auxiliary_1_pool").output.shape[1:] == (4, 4, 512)
     assert set(network.output) == {"logits", "auxiliary_1", "auxiliary_2"}
+    for name, count in {"auxiliary_1": 3_188_840, "auxiliary_2": 3_190_888}.items():
+        assert sum(layer.count_params() for layer in network.layers if layer.name.startswith(name)) == count
+        assert network.get_layer(f"{name}_dropout").rate == 0.7
+    assert googlenet.LOSS_WEIGHTS == {"auxiliary_1": 0.3, "auxiliary_2": 0.3, "logits": 1.0}
     assert googlenet.build(3, auxiliary=True).count_params() == 10_312_505
 
 
 def test_width_and_classes() -> None:
     assert googlenet.build(3).count_params() == 5_976_627
+    assert googlenet.build(2).count_params() == 5_975_602
     assert googlenet.build(3, width=0.5, channels=1).count_params() == 1_495_963
 
 

@@ -38,3 +38,38 @@ def test_flag_threshold_keeps_the_sensitivity_and_stays_in_its_range() -> None:
     assert (suspicion[abnormal] >= found + 0.02).mean() < 0.98
     assert metrics.flag_threshold(np.ones(10, np.float32), np.ones(10, bool)) == 0.5
     assert metrics.flag_threshold(np.zeros(10, np.float32), np.ones(10, bool)) == 0.05
+
+
+def test_the_original_paper_s_accuracy_is_that_of_one_against_the_rest() -> None:
+    """Two errors of 300 are 99.33 % right answers and 99.56 % of the one-against-the-rest decisions."""
+    accuracy = metrics.wilson(298, 300)
+    micro = metrics.ovr_micro(accuracy, 3)
+    assert round(100 * accuracy.value, 2) == 99.33
+    assert round(100 * micro.value, 2) == 99.56
+    assert round(100 * metrics.ovr_micro(accuracy, 4).value, 2) == 99.67
+    assert micro.low < micro.value < micro.high
+
+
+def test_area_under_the_curve_of_known_scores() -> None:
+    sick = np.array([False, False, True, True])
+    assert metrics.auc(np.array([0.1, 0.4, 0.35, 0.8]), sick).value == 0.75
+    assert metrics.auc(np.array([0, 0, 1, 1.0]), sick).value == 1
+    tied = metrics.auc(np.zeros(4), sick)
+    assert (tied.value, tied.low, tied.high, tied.n) == (0.5, 0.5, 0.5, 4)
+
+
+def test_groups_widen_the_interval() -> None:
+    """Twenty pictures of each of ten patients say no more than ten pictures do."""
+    rng = np.random.default_rng(0)
+    sick, scores = np.arange(10) % 2 == 1, rng.normal(0, 1, 10) + (np.arange(10) % 2)
+    many = metrics.auc(np.tile(scores, 20), np.tile(sick, 20))
+    grouped = metrics.auc(np.tile(scores, 20), np.tile(sick, 20), np.tile(np.arange(10), 20))
+    assert grouped.value == many.value
+    assert grouped.high - grouped.low > 2 * (many.high - many.low)
+
+
+def test_calibration_error_of_known_confidences() -> None:
+    """Ten answers of 0.8 of which six are right, and ten sure ones, all right: half of them are off by 0.2."""
+    probabilities = np.array([[0.8, 0.2]] * 10 + [[1.0, 0.0]] * 10)
+    labels = np.array([0] * 6 + [1] * 4 + [0] * 10)
+    assert metrics.calibration_error(probabilities, labels).value == pytest.approx(0.1)

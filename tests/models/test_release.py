@@ -16,6 +16,7 @@ from cspine.errors import Permanent
 from cspine.preprocessing import to_input
 from cspine.reasons import Reason
 from models.release import LoadedRelease, load
+from models.runtime.tensorflow_runtime import explained_label
 from models.training.data import Samples
 
 
@@ -92,7 +93,7 @@ def test_explained_label_is_what_the_picture_is_flagged_for(release: LoadedRelea
     flag = release.card.thresholds.flag
     rows = np.array([[0.9, 0.07, 0.03], [1 - flag - 0.01, 0.005, flag + 0.005], [0.1, 0.5, 0.4]], np.float32)
     rows[0] = [1 - flag / 2, flag / 4, flag / 4]
-    assert release._explained(tf.constant(rows)).numpy().tolist() == [0, 2, 1]
+    assert explained_label(release.card, tf.constant(rows)).numpy().tolist() == [0, 2, 1]
 
 
 @pytest.mark.parametrize("name", releases.FILES)
@@ -118,8 +119,9 @@ def test_another_networks_answers_are_noticed_by_the_sentinel(copy: Path) -> Non
         arrays = dict(pinned)
     np.savez_compressed(copy / "sentinel.npz", **{**arrays, "probabilities": 1 - arrays["probabilities"]})
     releases.seal(copy)
-    with pytest.raises(Permanent, match=r"differ from sentinel\.npz"):
+    with pytest.raises(Permanent, match=r"differ from sentinel\.npz") as caught:
         load(copy)
+    assert caught.value.reason is Reason.SENTINEL_FAILED
 
 
 @pytest.mark.parametrize(("key", "value"), [("network", "resnet"), ("preprocessing", "0")])
@@ -203,5 +205,6 @@ def test_pinned_answers_that_are_no_number_are_refused(copy: Path) -> None:
     with np.load(copy / "sentinel.npz") as found:
         probabilities = found["probabilities"]
     respell(copy, "sentinel.npz", probabilities=np.full_like(probabilities, np.nan))
-    with pytest.raises(Permanent, match=r"differ from sentinel\.npz"):
+    with pytest.raises(Permanent, match=r"differ from sentinel\.npz") as caught:
         load(copy)
+    assert caught.value.reason is Reason.SENTINEL_FAILED

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from cspine.database import Database
-from cspine.records import screenings
+from cspine.reasons import Reason
+from cspine.records import heartbeats, screenings
 from cspine.settings import Settings
 from cspine.states import State
 from cspine.tables import Audit, Batch, Review, Study
@@ -54,6 +55,15 @@ def test_order_is_the_designs(reader: Browser, night: dict[str, str]) -> None:
     places = [text.index(f'/studies/{night[name]}"') for name in ("old", "positive", "failed", "normal")]
     assert places == sorted(places)
     assert text.index("Overdue</span>") < text.index("Positive</span>") < text.index("Not analysed</span>")
+
+
+def test_a_worker_that_holds_its_queue_is_said(reader: Browser, night: dict[str, str], database: Database) -> None:
+    assert "screens nothing" not in reader.get("/").text
+    with database.write() as session:
+        heartbeats.beat(session, "host:screen:1:2", "screen", {"fault": "sentinel_failed", "detail": "demo 1: by 0.02"})
+    text = reader.get("/").text
+    assert f"A worker screens nothing: {Reason.SENTINEL_FAILED.sentence}" in text
+    assert "demo 1: by 0.02" in text
 
 
 def test_a_probability_is_said_as_what_it_is(reader: Browser, night: dict[str, str]) -> None:

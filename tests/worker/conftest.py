@@ -21,6 +21,7 @@ from cspine.tables import Release, Screening
 from models import release as model_release
 from models.release import LoadedRelease
 from tests.worker import releases as tiny
+from worker import network
 from worker.runtime import Runtime
 
 Receive = Callable[..., list[int]]
@@ -57,6 +58,12 @@ def load_once(monkeypatch: pytest.MonkeyPatch, compiled: dict[str, LoadedRelease
         return compiled[identity]
 
     monkeypatch.setattr(model_release, "load", load)
+
+
+@pytest.fixture(autouse=True)
+def by_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let TensorFlow run the releases, whose networks are compiled already; `test_exports` is about OpenVINO."""
+    monkeypatch.setattr(network, "available", lambda: False)
 
 
 @pytest.fixture

@@ -34,3 +34,15 @@ def test_the_map_is_kept_raw_with_its_place() -> None:
         "scale": pytest.approx(224 / 300), "top": 0, "left": 56, "height": 224, "width": 112,
     }  # fmt: skip
     assert found["flags"] == ["out_of_distribution"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "flags"), [((7, 7), []), ((7, 4), ["border_attention"]), ((0, 7), ["border_attention"])]
+)
+def test_a_map_on_the_films_border_raises_a_caution_and_nothing_else(cell: tuple[int, int], flags: list[str]) -> None:
+    """The picture stands in columns 4 to 9 of the 14."""
+    grid = np.zeros((14, 14), np.float32)
+    grid[cell] = 1
+    found = answer(CARD, (300, 120), np.array([0.2, 0.8], np.float32), 1, grid, 0.5, ood=False)
+    assert found["flags"] == flags
+    assert (found["label"], found["flagged"]) == ("fracture", True)

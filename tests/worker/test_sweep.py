@@ -8,11 +8,11 @@ import pytest
 from cspine.database import Database
 from cspine.errors import ServiceFault
 from cspine.queue import Bell, connect
-from cspine.records import heartbeats
+from cspine.records import explanations, heartbeats, screenings
 from cspine.settings import Settings
 from cspine.states import Lane, Stage, State
 from cspine.tables import Claim
-from tests.cspine.records import work
+from tests.cspine.records import makers, work
 from tests.worker import services
 from worker import sweep as module
 from worker.sweep import Sweep, Swept
@@ -98,3 +98,27 @@ def test_leases_are_let_be_after_the_database_was_away(settings: Settings, datab
     sweep.database = database
     assert sweep.once().expired == 0
     assert Sweep(settings, database, bell).once().expired == 1
+
+
+def test_maps_are_rung_for_too(settings: Settings, database: Database, bell: Bell) -> None:
+    """One whose worker is gone at once; those whose bell was lost where the queue is empty."""
+    with database.write() as session:
+        batch = makers.batch(session)
+        study = makers.study(session, batch)
+        screening = screenings.shown(session, study.id)
+        assert screening
+        image = makers.image(session, study, makers.file(session, batch, study, original=False))
+        attempt = makers.attempt(session, screening)
+        result = makers.result(session, image, attempt, makers.release(session), "fracture", 0.9)
+        gone, lost = (explanations.request(session, result.id, method, "rita") for method in ("cam", "gradient"))
+        lost.requested_at = LONG_AGO
+    with database.write() as session:
+        assert explanations.claim(session, gone.id, "host:explain:1:2", -1)
+    sweep = Sweep(settings, database, bell)
+    assert sweep.once() == Swept(expired=1)  # the claim that the made-up attempt names
+    assert bell.asked() == 1
+    assert sweep.once() == Swept()
+    with connect(settings) as client:
+        client.flushdb()
+    assert sweep.once() == Swept(rung=1)
+    assert bell.asked() == 1

@@ -6,6 +6,7 @@ from werkzeug.wrappers import Response
 from cspine.database import now
 from cspine.records import files, screenings, studies
 from cspine.records.audit import audit
+from cspine.saliency import CAUTION
 from cspine.states import State
 from web import words
 from web.auth import person
@@ -27,8 +28,9 @@ def study(study_id: str) -> str:
     if detail is None:
         abort(404)
     view = View(detail, own.settings, moment, names.get(study_id, ""), request.args.get("image", type=int))
+    methods = view.methods(own.blobs) if view.image and view.image.result and view.image.result.saliency else {}
     return render_template("studies/study.html", view=view, detail=detail, study=detail.study, now=moment,
-                           flags_of=flags_of, disqualified=disqualified)  # fmt: skip
+                           methods=methods, CAUTION=CAUTION, flags_of=flags_of, disqualified=disqualified)  # fmt: skip
 
 
 @blueprint.get("/state")

@@ -6,6 +6,9 @@ from datetime import datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+from cspine import release_store, saliency
+from cspine.blobs import BlobStore
+from cspine.errors import ServiceFault
 from cspine.ledger import bucket_of
 from cspine.records.studies import Detail, ImageDetail
 from cspine.settings import Settings
@@ -85,6 +88,15 @@ class View:
         """Say whether the map is drawn at once: not where the image is normal or its answer is not to be relied on."""
         shown = self.image
         return shown is not None and shown.result is not None and shown.result.flagged and not disqualified(shown)
+
+    def methods(self, blobs: BlobStore) -> dict[str, saliency.Method]:
+        """Return the saliency methods to choose from: a supervised one only where the release keeps its head."""
+        release = self.detail.release
+        try:
+            kept = release is not None and release_store.holds(blobs, release.identity, saliency.LESION_MAP_FILE)
+        except ServiceFault:  # the page is there without the store
+            kept = False
+        return {name: method for name, method in saliency.METHODS.items() if kept or not method.supervised}
 
     def bucket_of(self, file: ReceivedFile) -> str:
         """Return the bucket of the ledger that a file of the study is in."""

@@ -1,6 +1,7 @@
 """The command line's contract: what it prints with --json, and how it ends."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from PIL import Image
 from sqlalchemy import update
 
 from cspine.__main__ import COMMANDS, main
+from cspine.commands import release
+from cspine.commands.release import DEMO
 from cspine.database import Database
 from cspine.ledger import BUCKETS
 from cspine.settings import Settings
@@ -115,6 +118,22 @@ def test_discard_and_cancel(shell: Shell, night: Path) -> None:
     assert "1 of 1" not in shell("discard", study, "--reason", "again", status=1)
     assert "1 studies" in shell("cancel", "night")
     assert shell.lines("ledger", "night", "--json", status=1)[0]["cancelled"] == 2
+
+
+def test_an_active_release_is_exported_where_it_can_be(
+    shell: Shell, night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = shell("release", "import", str(DEMO)).split()[-1]
+    monkeypatch.setattr(release, "find_spec", lambda name: None)
+    assert "active: demo" in shell("release", "activate", identity[:12])
+    assert "a screen worker does so" in shell.error
+    monkeypatch.setattr(release, "find_spec", lambda name: name)
+    called: list[list[str]] = []
+    ended = subprocess.CompletedProcess([], 0)
+    monkeypatch.setattr(release.subprocess, "run", lambda command, **_: called.append(command[1:]) or ended)
+    shell("release", "activate", identity)
+    assert called == [["-m", "cspine", "export", identity]]
+    assert shell.error == ""
 
 
 @pytest.mark.parametrize(

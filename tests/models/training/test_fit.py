@@ -1,66 +1,103 @@
-"""Training end to end on a network of a few thousand weights."""
+"""Fitting: it learns, keeps the best epoch, goes on where it stopped, and stops at a loss that is no number."""
 
-import json
-import re
-import zipfile
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from cspine import releases
-from cspine.card import Card
-from models import googlenet
+from cspine.errors import Permanent, Usage
+from cspine.preprocessing import to_input
+from cspine.reasons import Reason
+from models import googlenet, metrics
+from models.pretrained import Weights, store
+from models.training import checkpoint, losses
 from models.training.data import Samples
-from models.training.fit import Recipe, fit, lesion_loss, policy
-from tests.models.conftest import WANTED, WIDTH
+from models.training.fit import Task, built, fit, policy
+from models.training.recipe import Recipe
+from tests.models.conftest import NAMES
+from tests.models.conftest import WANTED as WANTED64
+from tests.models.training.small import LABELS, RECIPE, build, stripes
 
 
-def test_a_tiny_training_writes_a_whole_release(tiny: tuple[Path, Card], output: list[str]) -> None:
-    folder, card = tiny
-    assert releases.verify(folder) == []
-    assert card.demo and "drawings" in card.limits
-    assert (card.name, card.width, card.input) == ("tiny", WIDTH, WANTED)
-    assert card.metrics["accuracy"].n == 12
-    assert {"baseline_logistic_32x32", "saliency_hit", "saliency_hit_of_centre"} <= set(card.metrics)
-    assert (folder / "ood.npz").stat().st_size < 2**20
+def run(
+    task: Task, recipe: Recipe, folder: Path, seed: int = 7, stop: tuple[int, int] | None = None
+) -> tuple[keras.Model, list[dict[str, float]]]:
+    """Fit, die at a given epoch and step, and return the network and the log's rows."""
+    rows: list[dict[str, float]] = []
+    folder.mkdir(exist_ok=True)
+
+    def step_done(epoch: int, step: int, steps: int) -> None:
+        if (epoch, step) == stop:
+            raise KeyboardInterrupt
+
+    def epoch_done(history: list[dict[str, float]]) -> None:
+        rows[:] = history
+
+    network, _ = fit(task, recipe, seed, folder, step_done, epoch_done)
+    return network, rows
 
 
-def test_the_training_says_how_it_goes(tiny: tuple[Path, Card], output: list[str]) -> None:
-    assert "pictures: 24 for training, 12 for validation, 12 for test" in output
-    losses = [float(found[1]) for line in output if (found := re.match(r"epoch ./2: loss ([0-9.]+), validation", line))]
-    assert len(losses) == 2
-    assert losses[1] < losses[0]
-    assert any(line.startswith("accuracy: ") for line in output)
+def weights(network: keras.Model) -> np.ndarray:
+    """Join all weights."""
+    return np.concatenate([weight.ravel() for weight in network.get_weights()])
 
 
-def test_the_released_network_has_no_training_heads_and_no_optimiser(tiny: tuple[Path, Card]) -> None:
-    network = keras.saving.load_model(tiny[0] / "model.keras")
-    assert network.count_params() == googlenet.build(3, width=WIDTH, channels=1, size=64).count_params()
-    with zipfile.ZipFile(tiny[0] / "model.keras") as archive:
-        assert not json.loads(archive.read("config.json")).get("compile_config")
+def test_it_learns_and_keeps_the_best_epoch(tmp_path: Path) -> None:
+    task = Task(stripes(60), stripes(30, seed=1), LABELS, RECIPE.input.resolved(32, None), drawn=False)
+    recipe = RECIPE.changed({"epochs": 8, "optimizer.rate": 0.02})
+    network, rows = run(task, recipe, tmp_path / "run")
+    assert [row["epoch"] for row in rows] == list(range(1, 9))
+    assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
+    validated = [row["validation_loss"] for row in rows]
+    served = np.stack([to_input(picture, task.input) for picture in task.validation.pictures])
+    logits = network(served, training=False).numpy()
+    assert metrics.nll(logits, np.array(task.validation.labels)) == pytest.approx(min(validated), rel=1e-4)
+
+
+def test_an_interrupted_training_goes_on(tmp_path: Path, task: Task) -> None:
+    whole, rows = run(task, RECIPE, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(task, RECIPE, tmp_path / "stopped", stop=(3, 2))
+    resumed, again = run(task, RECIPE, tmp_path / "stopped", stop=(2, 1))
+    assert [row["loss"] for row in again] == pytest.approx([row["loss"] for row in rows], rel=1e-4)
+    np.testing.assert_allclose(weights(resumed), weights(whole), rtol=1e-3, atol=1e-5)
+
+
+def test_two_seeds_differ(tmp_path: Path, task: Task) -> None:
+    short = RECIPE.changed({"epochs": 1})
+    first, second = (weights(run(task, short, tmp_path / f"{seed}", seed)[0]) for seed in (1, 2))
+    assert np.abs(first - second).max() > 0.01
+
+
+def test_a_loss_that_is_no_number_stops_it_and_the_last_epoch_is_kept(
+    tmp_path: Path, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(task, RECIPE.changed({"epochs": 2}), tmp_path / "run")
+    monkeypatch.setattr(losses, "crossentropy", lambda target, logits, *rest: tf.reduce_sum(logits, 1) * np.nan)
+    with pytest.raises(Permanent, match="the loss is not a number in epoch 3, step 1; epoch 2 is kept in") as caught:
+        run(task, RECIPE, tmp_path / "run")
+    assert caught.value.reason is Reason.NOT_A_NUMBER
+    with np.load(tmp_path / "run" / checkpoint.NAME) as arrays:
+        kept = [arrays[name] for name in arrays if name.startswith("model/")]
+    assert all(np.isfinite(array).all() for array in kept)
+
+
+def test_early_stopping_waits_and_ends(tmp_path: Path, task: Task) -> None:
+    still = RECIPE.changed({"epochs": 9, "patience": 2, "optimizer.rate": 1e-30})
+    _, rows = run(task, still, tmp_path / "run")
+    best = int(np.argmin([row["validation_loss"] for row in rows]))
+    assert len(rows) == best + 1 + 2 < 9
+
+
+def test_mixed_precision_ends_in_float32(tmp_path: Path, task: Task) -> None:
+    mixed = RECIPE.changed({"epochs": 1, "precision": "mixed_bfloat16"})
+    assert {layer.compute_dtype for layer in built(task, mixed).layers if layer.weights} == {"bfloat16", "float32"}
+    network, rows = run(task, mixed, tmp_path / "run")
     assert {layer.dtype_policy.name for layer in network.layers} == {"float32"}
-
-
-def build_small(
-    classes: int, width: float, channels: int, size: int, lesion_map: int = 0, auxiliary: bool = False
-) -> keras.Model:
-    """Build one convolution and one dense layer in the shape of a network's file."""
-    inputs = keras.Input((size, size, channels))
-    x = keras.layers.Conv2D(2, 3, 4, activation="relu", name="conv")(inputs)
-    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    return keras.Model(inputs, keras.layers.Dense(classes, dtype="float32", name="logits")(x))
-
-
-def test_without_drawn_lesions_class_labels_alone_train(samples: Samples) -> None:
-    plain = Samples(pictures=samples.pictures, labels=samples.labels)
-    recipe = Recipe(epochs=1, batch=4, bfloat16=True)
-    network = fit(SimpleNamespace(build=build_small), recipe, plain, plain, WANTED, 3, lambda *_: None)
-    assert network.output.shape == (None, 3)
-    assert {layer.dtype_policy.name for layer in network.layers} == {"float32"}
-    assert all(np.isfinite(weight).all() for weight in network.get_weights())
+    assert np.isfinite(weights(network)).all() and np.isfinite(rows[0]["loss"])
 
 
 def test_the_policy_is_put_back() -> None:
@@ -70,9 +107,62 @@ def test_the_policy_is_put_back() -> None:
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_lesion_loss_of_known_maps() -> None:
-    """Even odds cost ln 2 a cell, a cell of lesion nine times as much; the whole counts tenfold."""
-    target = np.zeros((1, 2, 2, 1), np.float32)
-    assert float(lesion_loss(target, target)[0]) == pytest.approx(10 * np.log(2))
-    target[0, 0, 0, 0] = 1
-    assert float(lesion_loss(target, np.zeros_like(target))[0]) == pytest.approx(10 * np.log(2) * (3 + 9) / 4)
+def test_training_heads_are_there_where_they_shall_be(samples: Samples) -> None:
+    task = Task(samples, samples, NAMES, WANTED64, drawn=True)
+    recipe = Recipe(network="googlenet", width=1 / 16)
+    assert set(built(task, recipe).output) == {"logits", "lesion_map"}
+    assert set(built(replace(task, drawn=False), recipe).output) == {"logits"}
+    large = replace(task, input=WANTED64.model_copy(update={"size": 112}))
+    assert set(built(large, recipe.changed({"auxiliary": True})).output) == {
+        "logits", "lesion_map", "auxiliary_1", "auxiliary_2",
+    }  # fmt: skip
+    with pytest.raises(Usage, match="alexnet has no auxiliary classifiers"):
+        built(large, recipe.changed({"network": "alexnet", "auxiliary": True}))
+    assert "auxiliary_1" in googlenet.HEAD_LAYERS
+
+
+@pytest.fixture
+def imported(tmp_path: Path) -> Path:
+    """Give a file of weights of the small network, all of them one half."""
+    network = build(1000)
+    layers = {
+        layer.name: [np.full_like(weight, 0.5) for weight in layer.get_weights()]
+        for layer in network.layers
+        if layer.weights and layer.name != "logits"
+    }
+    path = tmp_path / "small.weights.h5"
+    wanted = RECIPE.input.resolved(32, None)
+    store.save(path, Weights("small", wanted, "a test", layers))
+    return path
+
+
+def test_transfer_keeps_what_is_frozen_and_trains_the_new_head(tmp_path: Path, task: Task, imported: Path) -> None:
+    recipe = Recipe.model_validate({
+        **RECIPE.model_dump(), "epochs": 2,
+        "transfer": {"pretrained": imported, "head_rate": 10,
+                     "unfreeze": [{"epoch": 1, "layer": "logits"}, {"epoch": 2, "layer": "conv2"}]},
+    })  # fmt: skip
+    network, rows = run(task, recipe, tmp_path / "run")
+    assert len(rows) == 2
+    assert (network.get_layer("conv1").get_weights()[0] == 0.5).all()
+    assert network.get_layer("logits").output.shape == (None, 3)
+    with np.load(tmp_path / "run" / checkpoint.NAME) as arrays:
+        last = {variable.path: arrays[f"model/{i}"] for i, variable in enumerate(built(task, recipe).variables)}
+    assert (last["conv1/kernel"] == 0.5).all() and (last["conv2/kernel"] != 0.5).any()
+
+
+def test_batch_normalisation_follows_the_recipe(task: Task) -> None:
+    assert built(task, RECIPE.changed({"batch_norm_momentum": 0.5})).get_layer("norm").momentum == 0.5
+    assert built(task, RECIPE).get_layer("norm").momentum == 0.99
+
+
+def test_freezing_without_pretrained_weights_is_refused(tmp_path: Path, task: Task) -> None:
+    recipe = RECIPE.model_dump() | {"transfer": {"unfreeze": [{"epoch": 1, "layer": "logits"}]}}
+    with pytest.raises(Usage, match="names no pretrained weights"):
+        run(task, Recipe.model_validate(recipe), tmp_path / "run")
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path, task: Task) -> None:
+    run(task, RECIPE.changed({"epochs": 1}), tmp_path / "run")
+    with pytest.raises(Usage, match="the checkpoint is of another network or optimizer"):
+        run(task, RECIPE.changed({"optimizer.name": "sgd"}), tmp_path / "run")

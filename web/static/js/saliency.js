@@ -25,7 +25,7 @@ export function sample(grid, row, column) {
 
 /** The greatest value of a grid, or 0 where none is positive. */
 export function peak(grid) {
-  return Math.max(0, ...grid.flat());
+  return grid.reduce((best, row) => row.reduce((most, value) => Math.max(most, value), best), 0);
 }
 
 /** Where a point of the picture (0..1 each way) lies in the grid, as [row, column] in cells. */

@@ -1,6 +1,7 @@
 // The study page: the overlay's controls, other images of the study, and the answer when it comes.
 
 import { fillGradient } from "./colours.js";
+import { made } from "./explanations.js";
 import { get, swap } from "./http.js";
 import { draw, peak } from "./saliency.js";
 
@@ -23,11 +24,32 @@ async function overlay() {
   opacity.addEventListener("input", show);
   show();
   fillGradient(document.getElementById("map"));
-  const map = await get(controls.dataset.overlay);
-  if (!map) return;
-  draw(canvas, map, film.getAttribute("height"), film.getAttribute("width"));
-  controls.querySelector("[data-peak]").textContent = `, ${peak(map.grid).toPrecision(2)}`;
-  canvas.dataset.drawn = "true";
+  const method = document.getElementById("overlay-method");
+  const progress = document.getElementById("overlay-progress");
+  const chosen = async () => {
+    const option = method.selectedOptions[0];
+    const here = () => option.selected && canvas.isConnected; // not: another was chosen, another image shown
+    const say = (words) => {
+      if (here()) progress.textContent = words;
+    };
+    delete canvas.dataset.drawn;
+    canvas.width = 0; // the last map says nothing of this method
+    say("");
+    const map = "default" in option.dataset
+      ? await get(controls.dataset.overlay)
+      : await made(option.dataset.address, say, here);
+    if (!map || !here()) return;
+    draw(canvas, map, film.getAttribute("height"), film.getAttribute("width"));
+    controls.querySelector("[data-said]").textContent = option.dataset.words;
+    controls.querySelector("[data-peak]").textContent = `, ${peak(map.grid).toPrecision(2)}`;
+    canvas.dataset.drawn = method.value;
+  };
+  method.addEventListener("change", () => {
+    on.checked = true;
+    show();
+    chosen();
+  });
+  await chosen();
 }
 
 function images() {

@@ -1,0 +1,1 @@
+"""From a release to a graph that runs without TensorFlow."""

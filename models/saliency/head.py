@@ -1,0 +1,40 @@
+"""The supervised head of a release that keeps it: `lesion_map.npz`, a 1x1 convolution over the saliency layer."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from zipfile import BadZipFile
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from cspine.errors import Permanent
+from cspine.reasons import Reason
+from cspine.saliency import LESION_MAP_FILE
+
+LAYER = "lesion_map"  # of a network in training
+Head = Mapping[str, NDArray[np.float32]]  # kernel (channels, classes), bias (classes,)
+
+
+def write_head(trained: keras.Model, folder: Path) -> None:
+    """Keep the head of a network in training in a release folder, before the release is sealed."""
+    kernel, bias = (np.asarray(array, np.float32) for array in trained.get_layer(LAYER).get_weights())
+    np.savez_compressed(folder / LESION_MAP_FILE, kernel=kernel[0, 0], bias=bias)
+
+
+def read_head(folder: Path) -> Head | None:
+    """Read the head of a release folder; null where the release keeps none.
+
+    Raises `Permanent` (broken_release) where the file is no such head.
+    """
+    path = folder / LESION_MAP_FILE
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            head = {name: np.asarray(arrays[name], np.float32) for name in ("kernel", "bias")}
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise Permanent(f"{LESION_MAP_FILE} cannot be read", Reason.BROKEN_RELEASE) from error
+    if head["kernel"].ndim != 2 or head["bias"].shape != head["kernel"].shape[1:]:
+        raise Permanent(f"{LESION_MAP_FILE} does not fit: {head['kernel'].shape}", Reason.BROKEN_RELEASE)
+    return head

@@ -1,0 +1,89 @@
+"""`cspine explain`: a picture with its map, or a sentence that says why there is none."""
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from cspine import releases, saliency
+from cspine.card import Card
+from cspine.errors import Permanent, Usage
+from cspine.reasons import Reason
+from models import googlenet
+from models.explain import explain
+from models.saliency import drawing
+from tests.models.conftest import WIDTH
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 255, (600, 480), np.uint8)
+    path = tmp_path / "film.png"
+    path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    return path
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what is written below the pictures."""
+    lines: list[str] = []
+    true = drawing.footer
+    monkeypatch.setattr(drawing, "footer", lambda said, *rest: lines.extend(said) or true(said, *rest))
+    return lines
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(explain, [str(argument) for argument in arguments], catch_exceptions=False,
+                                standalone_mode=False)  # fmt: skip
+    return result.output
+
+
+def test_it_writes_the_film_the_map_and_what_it_is(
+    film: Path, tiny: tuple[Path, Card], written: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "map.png"
+    said = run(film, "--release", tiny[0], "--method", "gradcam", "--label", "fracture", "--out", out)
+    assert "Grad-CAM for fracture. Not a localisation." in said
+    drawn = cv2.imread(str(out))
+    assert drawn.shape[0] > 512
+    assert drawn.shape[1] == 2 * 410 + drawing.GAP
+    words = " ".join(written)
+    for part in ("Not a localisation.", "Grad-CAM", "“fracture”", "tiny 1", "a demo release", "not a diagnosis"):
+        assert part in words, part
+
+
+def test_without_options_it_explains_what_the_film_is_flagged_for(film: Path, tiny: tuple[Path, Card]) -> None:
+    said = run(film, "--release", tiny[0])
+    assert said.startswith(f"{film.with_suffix('.hirescam.png')}: HiResCAM for ")
+    assert film.with_suffix(".hirescam.png").exists()
+
+
+def test_a_supervised_map_says_so_and_is_not_there_where_the_release_has_none(
+    film: Path, tiny: tuple[Path, Card], written: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(Permanent) as caught:
+        run(film, "--release", tiny[0], "--method", "lesion_map")
+    assert caught.value.reason is Reason.UNSUPPORTED_METHOD
+    kept = tmp_path / "kept"
+    shutil.copytree(tiny[0], kept)
+    one, _, three, _, five, projection = googlenet.INCEPTION["4e"]
+    channels = sum(round(filters * WIDTH) for filters in (one, three, five, projection))
+    np.savez(kept / saliency.LESION_MAP_FILE, kernel=np.ones((channels, 3), np.float32), bias=np.zeros(3, np.float32))
+    releases.seal(kept)
+    assert "(supervised)" in run(film, "--release", kept, "--method", "lesion_map")
+    assert "(supervised)" in written[0]
+    assert "came from" not in written[0]
+
+
+def test_what_cannot_be_explained_is_said(film: Path, tiny: tuple[Path, Card], tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("no picture")
+    with pytest.raises(Usage, match="not a radiograph"):
+        run(text)
+    with pytest.raises(Usage, match="1 frames, counted from 0"):
+        run(film, "--frame", 1)
+    with pytest.raises(Usage, match="it has normal, fracture, dislocation"):
+        run(film, "--release", tiny[0], "--label", "sprain")
