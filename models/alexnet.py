@@ -98,7 +98,7 @@ class _Blocks:
     def towers(self, x, filters: int, kernel: int, name: str):
         """Return a convolution in which each half of the channels sees the same half of the input.
 
-        Two layers and not `groups=2`, whose gradient takes six times as long on a CPU (docs/decisions/030).
+        Two layers and not `groups=2`, whose gradient takes six times as long on a CPU (docs/decisions/021).
         """
         if self.count == 1:
             return self.conv(x, filters, kernel, name, bias=0.1)

@@ -2,7 +2,7 @@
 
 Only names, shapes and arrays are read; nothing of the file is run. The softmax is left out, since a release's network
 gives logits. The original program fed its network [0, 1] in training and [-1, 1] in service; the first is right, and
-so is its picking of the nearest pixel (docs/decisions/032).
+so is its picking of the nearest pixel (docs/decisions/023).
 """
 
 import json

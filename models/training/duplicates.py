@@ -2,7 +2,7 @@
 
 A perceptual hash of 64 bits (Zauner 2010: signs of the lowest frequencies of a 32x32 cosine transform) names
 candidates, and the correlation of 64x64 pictures, the one moved over the other, decides. What the thresholds find and
-spare was measured: docs/decisions/060-near-duplicates.md.
+spare was measured: docs/decisions/028-near-duplicates.md.
 """
 
 from collections.abc import Iterator, Sequence
