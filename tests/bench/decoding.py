@@ -14,7 +14,7 @@ from pathlib import Path
 from cspine.settings import Settings
 from tests.bench import inputs
 from tests.bench.peer import PYTHON, Peer
-from tests.bench.syntaxes import LIBRARY, PARTS, SYNTAXES, Row, measured, own_process
+from tests.bench.syntaxes import LIBRARY, PARTS, SHUTTERS, SYNTAXES, Row, measured, own_process
 
 SEED = 700_000
 
@@ -38,7 +38,7 @@ def main() -> int:
 def found(folder: Path, peer: Peer, settings: Settings) -> Iterator[Row]:
     """Give the figures of each syntax."""
     for number, (name, syntax) in enumerate(SYNTAXES.items()):
-        path = inputs.write_film(folder / f"{number}.dcm", SEED, syntax)
+        path = inputs.write_film(folder / f"{number}.dcm", SEED, syntax, shutter=SHUTTERS.get(name, 0))
         with own_process(settings) as take:
             yield measured(name, path, take, peer, settings)
 

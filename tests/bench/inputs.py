@@ -50,11 +50,17 @@ def write_films(folder: Path, count: int, seed: int) -> list[Path]:
     return [write_film(folder / f"{seed + i}.dcm", seed + i) for i in range(count)]
 
 
-def write_film(path: Path, seed: int, syntax: UID = JPEGLossless, size: tuple[int, int] = FILM_SIZE) -> Path:
-    """Write one DICOM film in a transfer syntax: 12 bits in 16, but 8 bits as JPEG baseline, which has no more."""
+def write_film(
+    path: Path, seed: int, syntax: UID = JPEGLossless, size: tuple[int, int] = FILM_SIZE, shutter: int = 0
+) -> Path:
+    """Write one DICOM film in a transfer syntax: 12 bits in 16, but 8 bits as JPEG baseline, which has no more.
+
+    `shutter` rows at its lower end are of one value, as where a machine masks what the collimator hid.
+    """
     bits = 8 if syntax == JPEGBaseline8Bit else BITS
     most = 2**bits - 1
     pixels = _grainy(seed, size, most, most * GRAIN).astype(np.uint8 if bits == 8 else np.uint16)
+    pixels[size[0] - shutter :] = 0
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
     meta.MediaStorageSOPInstanceUID, meta.TransferSyntaxUID = uid("bench instance", seed), syntax
