@@ -34,7 +34,7 @@ _NOTHING = {"UNKNOWN", "UNSPECIFIED", "OTHER", "NONE", "NA", "DEFAULT"}
 _VIEW = re.compile(r"(?:AP|PA|LAT|LATERAL|OBL|OBLIQUE|VIEW|2V|3V)+$")
 
 # Named by many machines for a film of the neck; then a description that says so is believed
-NEAR_PARTS = {"HEAD", "SKULL", "FACE", "BRAIN", "EXTREMITY"}
+NEAR_PARTS = {"HEAD", "EXTREMITY"}
 _NECK = re.compile(r"CERVICAL|\bC[- ]?SPINE|\bNECK\b|\bHWS\b|HALSWIRBEL|\bATLAS\b|\bDENS\b|ODONTOID")
 
 # What is written freely is believed to mean another part only where no attribute names one

@@ -51,7 +51,7 @@ def region(meaning: str) -> Sequence:
         ({"StudyDescription": "CHEST PA", "BodyPartExamined": "CSPINE"}, False),
         ({"StudyDescription": "Lateral", "SeriesDescription": "W033"}, False),
         ({"StudyDescription": "CT C-SPINE", "BodyPartExamined": "HEAD"}, False),
-        ({"StudyDescription": "XR Cervical spine", "BodyPartExamined": "SKULL"}, False),
+        ({"StudyDescription": "XR Cervical spine", "BodyPartExamined": "SKULL"}, True),
         ({"StudyDescription": "CT HEAD", "BodyPartExamined": "HEAD"}, True),
         ({"StudyDescription": "LUMBAR SPINE", "BodyPartExamined": "LSPINE"}, True),
         ({"StudyDescription": "TRAUMA SERIES", "BodyPartExamined": "HAND"}, True),
