@@ -36,7 +36,7 @@ up: $(RUN) ## Run broker, workers and web (PORT=8000) until Ctrl-C
 	@bin/cspine up $(if $(PORT),--port $(PORT))
 
 test: $(DEV) ## Run all tests but those that drive a browser (ARGS="-k name": some of them)
-	@$(BIN)/python -m pytest -m "not browser" $(ARGS)
+	@$(BIN)/python -m pytest -m "not browser" --numprocesses 3 --dist loadfile $(ARGS)
 
 check: $(DEV) ## Lint, format, types and the borders between the folders
 	@$(BIN)/ruff check .

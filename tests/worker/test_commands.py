@@ -33,4 +33,4 @@ def test_a_worker_without_a_broker_is_told_so(installed: Settings, capsys: pytes
 
 
 def test_an_unknown_stage_is_wrong_usage(installed: Settings) -> None:
-    assert main(["worker", "--stage", "explain"]) == 2
+    assert main(["worker", "--stage", "report"]) == 2
