@@ -6,21 +6,20 @@ import numpy as np
 import tensorflow as tf
 
 from cspine.errors import Usage
+from models.googlenet import LOSS_WEIGHTS
 from models.training.recipe import Recipe
 
-AUXILIARY = 0.3  # section 5 of GoogLeNet's paper; the logits and the lesion map count 1
 Outputs = Mapping[str, tf.Tensor]
 
 
 def total(targets: Outputs, outputs: Outputs, weights: tf.Tensor, smoothing: float) -> tf.Tensor:
-    """Return the loss of a batch: of the logits, of the auxiliary ones by 0.3 each, and of the lesion map."""
+    """Return the loss of a batch: of the logits, of GoogLeNet's auxiliary ones by their weights, of the lesion map."""
     loss = tf.constant(0.0)
     for name, output in outputs.items():
         if name == "lesion_map":
             loss += tf.reduce_mean(lesion_loss(targets[name], output))
         else:
-            share = AUXILIARY if name.startswith("auxiliary") else 1.0
-            loss += share * tf.reduce_mean(crossentropy(targets["logits"], output, weights, smoothing))
+            loss += LOSS_WEIGHTS.get(name, 1.0) * tf.reduce_mean(crossentropy(targets["logits"], output, weights, smoothing))
     return loss
 
 
