@@ -19,7 +19,8 @@ def total(targets: Outputs, outputs: Outputs, weights: tf.Tensor, smoothing: flo
         if name == "lesion_map":
             loss += tf.reduce_mean(lesion_loss(targets[name], output))
         else:
-            loss += LOSS_WEIGHTS.get(name, 1.0) * tf.reduce_mean(crossentropy(targets["logits"], output, weights, smoothing))
+            one = tf.reduce_mean(crossentropy(targets["logits"], output, weights, smoothing))
+            loss += LOSS_WEIGHTS.get(name, 1.0) * one
     return loss
 
 
