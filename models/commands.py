@@ -101,13 +101,13 @@ def train(
             run.log(rows)
             progress.epoch(rows[-1])
 
-        model, ended = fit(task, recipe, seed, run.folder, progress.step, epoch_done)
+        fitted = fit(task, recipe, seed, run.folder, progress.step, epoch_done)
     who = Identity(
         name=name or out.name, version=version, network=recipe.network, width=recipe.width, labels=weights,
         normal_label=names[0], demo=phantoms is not None,
     )  # fmt: skip
-    card = write(out, model, who, wanted, films)
-    run.finish(ended, releases.identity(out))
+    card = write(out, fitted, who, wanted, films)
+    run.finish(fitted.progress, releases.identity(out))
     for metric, figure in card.metrics.items():
         click.echo(f"{metric}: {figure.value:.1%} [{figure.low:.1%}, {figure.high:.1%}] n={figure.n}")
     minutes = (time.monotonic() - started) / 60

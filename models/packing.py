@@ -12,6 +12,7 @@ from cspine.card import Card
 from cspine.errors import Usage
 from models.ood import Arrays
 from models.release import LoadedRelease, load, sentinel
+from models.saliency.head import Head, write_head
 
 INTENDED_USE = (
     "An aid for the order in which lateral radiographs of the cervical spine are read. Every study is read by a "
@@ -25,10 +26,13 @@ def check_place(folder: Path) -> None:
         raise Usage(f"{folder} holds something that is not a release")
 
 
-def pack(folder: Path, card: Card, release: LoadedRelease, arrays: Arrays, pinned: NDArray[np.uint8]) -> None:
+def pack(
+    folder: Path, card: Card, release: LoadedRelease, arrays: Arrays, pinned: NDArray[np.uint8],
+    lesion_head: Head | None = None,
+) -> None:  # fmt: skip
     """Write a release under its finished card and load it as a worker would.
 
-    `pinned` are the sentinel's pictures, uint8 (n, h, w).
+    `pinned` are the sentinel's pictures, uint8 (n, h, w); `lesion_head` is the supervised head that it keeps, if any.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
@@ -38,6 +42,8 @@ def pack(folder: Path, card: Card, release: LoadedRelease, arrays: Arrays, pinne
         (made / "card.json").write_text(card.model_dump_json(indent=2) + "\n")
         np.savez_compressed(made / "ood.npz", **arrays)
         np.savez_compressed(made / "sentinel.npz", **sentinel(release, pinned))
+        if lesion_head is not None:
+            write_head(lesion_head, made)
         releases.seal(made)
         load(made)
         if folder.exists():

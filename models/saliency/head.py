@@ -16,10 +16,15 @@ LAYER = "lesion_map"  # of a network in training
 Head = Mapping[str, NDArray[np.float32]]  # kernel (channels, classes), bias (classes,)
 
 
-def write_head(trained: keras.Model, folder: Path) -> None:
-    """Keep the head of a network in training in a release folder, before the release is sealed."""
+def head_of(trained: keras.Model) -> Head:
+    """Return the head of a network in training."""
     kernel, bias = (np.asarray(array, np.float32) for array in trained.get_layer(LAYER).get_weights())
-    np.savez_compressed(folder / LESION_MAP_FILE, kernel=kernel[0, 0], bias=bias)
+    return {"kernel": kernel[0, 0], "bias": bias}
+
+
+def write_head(head: Head, folder: Path) -> None:
+    """Keep a head in a release folder, before the release is sealed."""
+    np.savez_compressed(folder / LESION_MAP_FILE, **head)
 
 
 def read_head(folder: Path) -> Head | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -17,6 +18,8 @@ from cspine.errors import Permanent, Usage
 from cspine.reasons import Reason
 from models import metrics, pretrained
 from models.networks import NETWORKS
+from models.saliency.head import LAYER as LESION_MAP
+from models.saliency.head import Head, head_of
 from models.training import checkpoint, losses, rates
 from models.training.batches import Batches
 from models.training.data import Samples
@@ -37,9 +40,17 @@ class Task:
     drawn: bool  # the lesions are known
 
 
+class Fitted(NamedTuple):
+    """What a training gives."""
+
+    network: keras.Model  # in float32, without training heads, its output logits
+    lesion_head: Head | None  # where the recipe keeps it
+    progress: checkpoint.Progress
+
+
 def fit(
     task: Task, recipe: Recipe, seed: int, folder: Path, step_done: Report, epoch_done: Callable[[list[Row]], None]
-) -> tuple[keras.Model, checkpoint.Progress]:
+) -> Fitted:
     """Train a network and return it without its training heads, in float32, with the best epoch's weights.
 
     `epoch_done` is called with a row an epoch, those of earlier processes too. What lies in `folder` is continued, and
@@ -48,7 +59,7 @@ def fit(
     """
     keras.utils.set_random_seed(seed)
     model = built(task, recipe)
-    heads = {*NETWORKS[recipe.network].HEAD_LAYERS, "lesion_map"}
+    heads = {*NETWORKS[recipe.network].HEAD_LAYERS, LESION_MAP}
     new = [layer.name for layer in model.layers if layer.name in heads]
     transferred = recipe.transfer.pretrained is not None
     keep_norm = transferred and recipe.transfer.batch_norm == "kept"
@@ -56,7 +67,7 @@ def fit(
         raise Usage("the recipe freezes layers, but names no pretrained weights for them")
     groups = rates.Groups(model, new, recipe.optimizer, recipe.transfer.head_rate if transferred else 1.0)
     progress = checkpoint.restore(folder, model, groups.variables)
-    cells = tuple(model.output["lesion_map"].shape[1:3]) if "lesion_map" in model.output else None
+    cells = tuple(model.output[LESION_MAP].shape[1:3]) if LESION_MAP in model.output else None
     shared = (task.input, len(task.labels), recipe.batch, seed)
     training = Batches(task.training, *shared, recipe.augmentation.for_source(task.drawn), cells)
     validation = Batches(task.validation, *shared, None)
@@ -90,7 +101,8 @@ def fit(
         checkpoint.save(folder, progress, model, groups.variables)
         epoch_done(progress.history)
     checkpoint.restore_best(folder, progress, model)
-    return plain(model, task, recipe), progress
+    head = head_of(model) if recipe.keep_lesion_map and LESION_MAP in model.output else None
+    return Fitted(plain(model, task, recipe), head, progress)
 
 
 def built(task: Task, recipe: Recipe) -> keras.Model:

@@ -120,6 +120,7 @@ class Recipe(_Frozen):
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
     auxiliary: bool = Field(False, description="train GoogLeNet's two further classifiers, which count 0.3 each")
     lesion_map: bool = Field(True, description="train a lesion-map head where lesions were drawn")
+    keep_lesion_map: bool = Field(False, description="keep that head in the release, as a supervised map")
     dropout: float | None = Field(None, ge=0, lt=1)
     batch_norm_momentum: float | None = Field(None, ge=0, lt=1, description="below Keras' 0.99 for short trainings")
     input: InputWish = InputWish()

@@ -17,6 +17,7 @@ from models.packing import INTENDED_USE, pack
 from models.release import LoadedRelease, Prediction
 from models.training import baseline, manifest, splitting
 from models.training.data import Data, Samples
+from models.training.fit import Fitted
 
 DEMO_LIMITS = (
     "Trained on drawings made by this program and on nothing else: it has never seen a radiograph, and its answers "
@@ -51,9 +52,9 @@ class Identity:
     demo: bool
 
 
-def write(folder: Path, model: keras.Model, who: Identity, wanted: Input, data: Data) -> Card:
+def write(folder: Path, fitted: Fitted, who: Identity, wanted: Input, data: Data) -> Card:
     """Calibrate a network, measure it, and write the release into a folder, which appears whole or not at all."""
-    splits = data.splits
+    splits, model = data.splits, fitted.network
     draft = Card(
         name=who.name, version=who.version, network=who.network, width=who.width, labels=who.labels,
         normal_label=who.normal_label, input=wanted, preprocessing=preprocessing.VERSION,
@@ -68,7 +69,7 @@ def write(folder: Path, model: keras.Model, who: Identity, wanted: Input, data: 
     found = measure(release, data)
     limits = card.limits if who.demo else card.limits + doubts(data.records, found["accuracy"])
     card = card.model_copy(update={"metrics": found, "limits": limits})
-    pack(folder, card, release, arrays, _pinned(splits["test"], len(who.labels)))
+    pack(folder, card, release, arrays, _pinned(splits["test"], len(who.labels)), fitted.lesion_head)
     return card
 
 

@@ -70,7 +70,7 @@ def judge(how: recipe.Recipe, parts: list[Samples], names: list[str], seed: int,
         click.echo(f"  {folder.name} epoch {row['epoch']}/{how.epochs}: loss {row['loss']:.3f}, validation loss "
                    f"{row['validation_loss']:.3f}, {row['seconds']:.0f} s", err=True)  # fmt: skip
 
-    network, _ = fit.fit(task, how, seed, folder, lambda epoch, step, steps: None, told)
+    network = fit.fit(task, how, seed, folder, lambda epoch, step, steps: None, told).network
     served = np.stack([to_input(picture, wanted) for picture in judged.pictures])
     logits = np.concatenate([network(served[i : i + 16], training=False).numpy() for i in range(0, len(served), 16)])
     return np.asarray(softmax(logits.astype(np.float64), axis=1)[:, 1])

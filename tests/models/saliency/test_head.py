@@ -11,7 +11,7 @@ from cspine.reasons import Reason
 from cspine.saliency import LESION_MAP_FILE
 from models import googlenet
 from models.saliency.explainer import Explainer
-from models.saliency.head import read_head, write_head
+from models.saliency.head import head_of, read_head, write_head
 
 
 def test_a_kept_head_gives_the_maps_of_training(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_a_kept_head_gives_the_maps_of_training(tmp_path: Path) -> None:
     plain = googlenet.build(3, width=0.05, channels=1, size=48)
     for layer in plain.layers:
         layer.set_weights(trained.get_layer(layer.name).get_weights())
-    write_head(trained, tmp_path)
+    write_head(head_of(trained), tmp_path)
     batch = np.random.default_rng(0).normal(size=(2, 48, 48, 1)).astype(np.float32)
     explainer = Explainer("googlenet", plain, read_head(tmp_path))
     expected = trained(batch, training=False)["lesion_map"].numpy()

@@ -36,8 +36,7 @@ def run(
     def epoch_done(history: list[dict[str, float]]) -> None:
         rows[:] = history
 
-    network, _ = fit(task, recipe, seed, folder, step_done, epoch_done)
-    return network, rows
+    return fit(task, recipe, seed, folder, step_done, epoch_done).network, rows
 
 
 def weights(network: keras.Model) -> np.ndarray:
