@@ -106,7 +106,7 @@ class Reason(StrEnum):
         "sentinel_failed",
         "On this machine the release does not answer its pinned pictures as it did when it was made; studies wait.",
     )
-    NOT_A_NUMBER = "not_a_number", "The network gave no finite answer for this picture."
+    NOT_A_NUMBER = "not_a_number", "The network gave a value that is not a finite number; it is no answer."
     INTERNAL_ERROR = "internal_error", "An error inside cspine; the traceback is on the failures page for admins."
     POISON = "poison", "This study repeatedly killed its worker; it is set aside until a person retries it."
     CANCELLED = "cancelled", "A person discarded this study or cancelled its batch."

@@ -46,7 +46,7 @@ def states(database: Database) -> dict[str, str]:
 
 def test_groups_with_their_reason_in_words(reader: Browser, failed: dict[str, str]) -> None:
     text = reader.get("/failures").text
-    assert "The network gave no finite answer for this picture." in text
+    assert "The network gave a value that is not a finite number; it is no answer." in text
     assert "This study repeatedly killed its worker; it is set aside until a person retries it." in text
     for words in ("aaaa1111", "permanent", "ROOM 3", "demo 1", "worker/screen.py:answer", "Try all 2 again"):
         assert words in text, words
