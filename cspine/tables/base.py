@@ -51,5 +51,10 @@ class Table(DeclarativeBase):
 
 
 def new_id() -> str:
-    """Return an id of 128 random bits in 22 URL-safe characters, which nobody can guess."""
-    return secrets.token_urlsafe(16)
+    """Return an id of nearly 128 random bits in 22 URL-safe characters, which nobody can guess.
+
+    None begins with a hyphen: a command line would take it for an option.
+    """
+    while (drawn := secrets.token_urlsafe(16)).startswith("-"):
+        pass
+    return drawn
