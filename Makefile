@@ -44,9 +44,10 @@ check: $(DEV) ## Lint, format, types and the borders between the folders
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(RUN) $(PEER) ## Measure decoding beside pydicom, the networks, the whole chain and its parts (about 8 minutes)
+bench: $(RUN) $(PEER) ## Measure decoding beside pydicom, the networks, the whole chain and its parts (about 10 minutes)
 	@$(BIN)/python -m tests.bench.decoding
 	@$(BIN)/python -m tests.bench.networks
+	@$(BIN)/python -m tests.bench.saliency
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 fuzz: $(DEV) ## Damage 20,000 files, decode each in a limited child (COUNT=, SEED=)

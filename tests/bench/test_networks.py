@@ -1,11 +1,11 @@
-"""The benchmark of the networks measures what it says."""
+"""The benchmark of the networks measures what it says, that of the saliency methods too."""
 
 import keras
 import numpy as np
 import pytest
 
 from models.networks import NETWORKS
-from tests.bench import networks
+from tests.bench import networks, saliency
 from tests.bench.networks import Turn
 
 
@@ -45,3 +45,13 @@ def test_every_runtime_gives_the_same_logits() -> None:
 def test_the_share_is_the_median_of_each_turns_own() -> None:
     measured = [Turn(100.0, {"a": 50.0}), Turn(50.0, {"a": 40.0}), Turn(10.0, {"a": 1.0})]
     assert networks.shares(measured, 10**9) == {"a": 0.5}
+
+
+def test_every_saliency_method_has_a_cost_in_forward_passes() -> None:
+    keras.utils.set_random_seed(1)
+    explainer = saliency.untrained(width=0.05)
+    batch = np.random.default_rng(0).normal(size=(1, 224, 224, 3)).astype(np.float32)
+    found = saliency.costs(explainer, batch, turns=1)
+    assert list(found) == explainer.methods
+    assert min(min(pair) for pair in found.values()) > 0
+    assert found["occlusion"][1] > found["hirescam"][1]
