@@ -11,6 +11,8 @@ from scipy.special import softmax
 
 from cspine import preprocessing
 from cspine.card import Card, Input, LabelWeight, Metric, OutOfDistribution, Thresholds
+from cspine.errors import Permanent
+from cspine.reasons import Reason
 from models import metrics, ood
 from models.networks import NETWORKS
 from models.packing import INTENDED_USE, pack
@@ -18,6 +20,7 @@ from models.release import LoadedRelease, Prediction
 from models.training import baseline, manifest, splitting
 from models.training.data import Data, Samples
 from models.training.fit import Fitted
+from models.training.run import folder_of
 
 DEMO_LIMITS = (
     "Trained on drawings made by this program and on nothing else: it has never seen a radiograph, and its answers "
@@ -63,13 +66,18 @@ def write(folder: Path, fitted: Fitted, who: Identity, wanted: Input, data: Data
         ood=OutOfDistribution(method="mahalanobis", threshold=1.0), intended_use=INTENDED_USE,
         limits=DEMO_LIMITS if who.demo else REAL_LIMITS, demo=who.demo,
     )  # fmt: skip
-    arrays = ood.fit(_features(model, who.network, splits["training"], wanted))
-    card = _calibrated(draft, model, arrays, splits["validation"])
-    release = LoadedRelease(card, "", model, arrays)
-    found = measure(release, data)
+    try:
+        arrays = ood.fit(_features(model, who.network, splits["training"], wanted))
+        card = _calibrated(draft, model, arrays, splits["validation"])
+        release = LoadedRelease(card, "", model, arrays)
+        found = measure(release, data)
+    except Permanent as error:
+        if error.reason is not Reason.NOT_A_NUMBER:
+            raise
+        raise _diverged(error, fitted, folder) from error
     limits = card.limits if who.demo else card.limits + doubts(data.records, found["accuracy"])
     card = card.model_copy(update={"metrics": found, "limits": limits})
-    pack(folder, card, release, arrays, _pinned(splits["test"], len(who.labels)), fitted.lesion_head)
+    pack(folder, card, release, arrays, fitted.lesion_head)
     return card
 
 
@@ -102,7 +110,8 @@ def measure(release: LoadedRelease, data: Data) -> dict[str, Metric]:
     accuracy = metrics.proportion(first == labels)
     found = {
         "accuracy": accuracy,
-        "accuracy_ovr_micro": metrics.ovr_micro(accuracy, len(card.labels)),
+        "accuracy_ovr_micro": metrics.accuracy_ovr_micro(accuracy, len(card.labels)),
+        "specificity_ovr_micro": metrics.specificity_ovr_micro(accuracy, len(card.labels)),
         "auc_abnormal": metrics.auc(suspicion, labels != normal, groups),
         "sensitivity_flag": metrics.proportion(flagged[labels != normal]),
         "specificity_flag": metrics.proportion(~flagged[labels == normal]),
@@ -143,10 +152,10 @@ def pointing(
 
 def _calibrated(draft: Card, model: keras.Model, arrays: ood.Arrays, validation: Samples) -> Card:
     answer = predict(LoadedRelease(draft, "", model, arrays), validation)
-    labels = np.array(validation.labels)
-    temperature = metrics.temperature(answer.logits, labels)
+    labels, logits = np.array(validation.labels), answer.logits.astype(np.float64)
+    temperature = metrics.temperature(logits, labels)
     normal = draft.normal_index
-    suspicion = 1 - softmax(answer.logits / temperature, axis=1)[:, normal]
+    suspicion = 1 - softmax(logits / temperature, axis=1)[:, normal]
     return draft.model_copy(
         update={
             "temperature": temperature,
@@ -166,7 +175,10 @@ def _features(model: keras.Model, network: str, samples: Samples, wanted: Input)
     return np.concatenate(found)
 
 
-def _pinned(test: Samples, classes: int) -> NDArray[np.uint8]:
-    """Choose a picture of each label for the sentinel, all of one shape."""
-    first = [test.pictures[test.labels.index(label)] for label in range(classes)]
-    return np.stack([picture for picture in first if picture.shape == first[0].shape])
+def _diverged(error: Permanent, fitted: Fitted, folder: Path) -> Permanent:
+    """Say what a loss that was a number to the end did not."""
+    kept = f"epoch {fitted.progress.best_epoch}, the best, is kept in {folder_of(folder)}"
+    return Permanent(
+        f"the training has diverged ({error.detail}); {kept}, and --resume would only come to the same end: remove that "
+        "folder and try a lower rate", Reason.NOT_A_NUMBER,
+    )  # fmt: skip
