@@ -44,12 +44,22 @@ def exchanged(kernel: Kernel, groups: int) -> Kernel:
 
 
 def average(g: tf.Tensor, kernel: Pair, size: Pair, stride: Pair, padding: str) -> tf.Tensor:
-    """Return the gradient of an average pooling's input: each window shares out its own; zeros around do not count."""
+    """Return the gradient of an average pooling's input: each window shares out its own; zeros around do not count.
+
+    It is divided with the zeros around it, not before: a constant of the kernel's size in front of a depthwise
+    convolution is taken by OpenVINO for a part of its weights.
+    """
     out = (g.shape[ROWS], g.shape[COLUMNS])
     covered = [_covered(*one, padding) for one in zip(size, out, kernel, stride, strict=True)]
-    g = g / tf.constant(np.outer(*covered)[None, None].astype(np.float32))
-    ones = np.ones((*kernel, g.shape[1], 1), np.float32)
-    return depthwise(g, ones, size, stride, padding)
+    g, around = _apart(g, kernel, size, stride, padding)
+    g = tf.pad(g, [[0, 0], [0, 0], *around])
+    shares = []
+    for axis, (counts, (first, _), step) in enumerate(zip(covered, around, stride, strict=True), start=ROWS):
+        share = np.zeros(g.shape[axis], np.float32)
+        share[first : first + step * len(counts) : step] = 1 / counts
+        shares.append(share)
+    ones = tf.ones((*kernel, g.shape[1], 1))
+    return tf.nn.depthwise_conv2d(g * np.outer(*shares)[None, None], ones, (1, 1, 1, 1), "VALID", "NCHW")
 
 
 def maximum(g: tf.Tensor, x: tf.Tensor, kernel: Pair, stride: Pair, padding: str) -> tf.Tensor:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.export import backward, walk
 from models.export.make import converted
 from models.export.walk import Unsupported
+from models.lrn import LRN
 from models.networks import NETWORKS
 from models.saliency import hirescam
 
@@ -85,6 +86,16 @@ def test_each_kind_of_layer(piece: tuple[keras.KerasTensor, keras.KerasTensor], 
     close(*both(*piece, x))
 
 
+@pytest.mark.parametrize("side", [2, 3, 4])
+def test_an_average_over_a_map_as_small_as_its_windows(side: int) -> None:
+    """OpenVINO takes a constant of the kernel's size before a depthwise convolution for a part of the kernel."""
+    keras.utils.set_random_seed(3)
+    split = keras.Input((side, side, 4))
+    x = layers.ReLU()(layers.AveragePooling2D(3, 1, padding="same")(split))
+    logits = layers.Dense(CLASSES)(layers.GlobalAveragePooling2D()(x))
+    close(*both(split, logits, np.random.default_rng(0).normal(size=(3, side, side, 4)).astype(np.float32)))
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_each_network(name: str) -> None:
     keras.utils.set_random_seed(4)
@@ -117,3 +128,12 @@ def test_what_does_not_pass_the_explained_layer_is_said() -> None:
     logits = layers.Dense(CLASSES)(layers.Flatten()(layers.Add()([split, layers.Conv2D(4, 1)(inputs)])))
     with pytest.raises(Unsupported, match="does not follow"):
         walk.steps([logits], [split])
+
+
+def test_local_response_normalisation_is_that_of_the_layer() -> None:
+    """Of any constants, as those of the paper, and not only of the defaults."""
+    split = keras.Input((5, 5, 8))
+    output = LRN(size=3, alpha=0.5, beta=0.6, k=2.0)(split)
+    x = np.random.default_rng(0).normal(size=(2, 5, 5, 8)).astype(np.float32)
+    found = walk.run(walk.steps([output], [split]), {id(split): tf.constant(x)})[id(output)]
+    np.testing.assert_allclose(found, keras.Model(split, output)(x), rtol=1e-5)
