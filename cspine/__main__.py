@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from cspine import logs
 from cspine.errors import CspineError, ServiceFault, ServiceMissing, Usage
+from cspine.settings import quiet_libraries
 
 COMMANDS = {
     "batches": "cspine.commands.batches:batches",
@@ -62,6 +63,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, 1 failures, 2 usage, 3 a service is missing."""
+    quiet_libraries()
     logs.to_stderr()
     try:
         status = cli.main(args=arguments, prog_name="cspine", standalone_mode=False)

@@ -154,6 +154,11 @@ class Settings(BaseSettings):
         return self.secret_key or _kept_key(self.var / "secret_key")
 
 
+def quiet_libraries() -> None:
+    """Keep TensorFlow's own lines out of our messages, where the environment does not ask for them; call it early."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
 def _drawn_at_random(key: str) -> bool:
     """Say whether a key may be one of its own: long enough, of several characters, and no word of a sample."""
     return len(key) >= MIN_KEY_LENGTH and len(set(key)) >= MIN_KEY_CHARACTERS and not SAMPLE_KEY.search(key)

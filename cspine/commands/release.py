@@ -63,22 +63,38 @@ def import_(folder: Path) -> None:
 
 @release.command()
 @click.argument("identity")
-def activate(identity: str) -> None:
-    """Make the release with this IDENTITY (or the first characters of it) the active one."""
+def activate(identity: str) -> int:
+    """Make the release with this IDENTITY (or the first characters of it) the active one, once it has been loaded."""
     installation = service()
     row = find(installation, identity)
+    if status := load(installation, row):
+        click.echo(f"Not activated: {row.name} {row.version} ({row.identity[:12]})", err=True)
+        return status
     make_active(installation, row)
     click.echo(f"active: {row.name} {row.version} ({row.identity[:12]})")
-    if not export(installation, row):
-        click.echo("Not exported here; a screen worker does so when it first loads the release.", err=True)
+    return 0
 
 
-def export(installation: Service, row: Release) -> bool:
-    """Have a release exported by a process of its own, where the libraries for it are installed."""
-    if find_spec("tensorflow") is None or find_spec("openvino") is None:
-        return False
-    command = [sys.executable, "-m", "cspine", "export", row.identity]
-    return subprocess.run(command, env=installation.settings.environment(), check=False).returncode == 0
+def load(installation: Service, row: Release) -> int:
+    """Have a release loaded, its pinned pictures answered, and exported where that can be; return 0 if it loads.
+
+    A process of its own does so, whose memory goes with it. One that was killed, which is how the system takes memory
+    back, is followed by another that exports nothing and takes half as much.
+    """
+    if find_spec("tensorflow") is None:
+        click.echo("Not loaded: TensorFlow is not installed here. A screen worker loads and exports it.", err=True)
+        return 0
+    status = export(installation, row, "enough")
+    if status < 0:
+        click.echo("The export was killed; is there too little memory? TensorFlow alone is tried.", err=True)
+        status = export(installation, row, "only")
+    return 1 if status < 0 else status
+
+
+def export(installation: Service, row: Release, content: str) -> int:
+    """Run `cspine export` and return how it ended."""
+    command = [sys.executable, "-m", "cspine", "export", "--load", content, row.identity]
+    return subprocess.run(command, env=installation.settings.environment(), check=False).returncode
 
 
 def take(installation: Service, folder: Path) -> Release:

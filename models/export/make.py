@@ -9,16 +9,15 @@ from openvino.frontend.tensorflow.utils import create_tf_graph_iterator
 
 from cspine import releases
 from models.export import graph
-from models.release import load
 from models.runtime import openvino_runtime
+from models.runtime.tensorflow_runtime import LoadedRelease
 
 
-def make(folder: Path, out: Path) -> None:
-    """Export a release folder into the empty folder `out`, once its answers are those that were pinned.
+def make(release: LoadedRelease, folder: Path, out: Path) -> None:
+    """Export a release, loaded from its folder, into the empty folder `out`; it must answer as was pinned.
 
-    Raises `Unsupported` for a network of other layers, and what `models.release.load` raises.
+    Raises `Unsupported` for a network of other layers, and what `openvino_runtime.load` raises.
     """
-    release = load(folder)
     traced = graph.trace(release.card, release.network, release.arrays)
     openvino.save_model(converted(traced), out / openvino_runtime.GRAPH, compress_to_fp16=False)
     openvino_runtime.load(folder, out)

@@ -29,7 +29,7 @@ class Step:
         if isinstance(self.layer, LRN):
             one = self.layer
             return tf.nn.local_response_normalization(
-                values[id(self.inputs[0])], one.size // 2, bias=1.0, alpha=one.alpha / one.size, beta=one.beta
+                values[id(self.inputs[0])], one.size // 2, bias=one.k, alpha=one.alpha / one.size, beta=one.beta
             )
         arguments, options = self.node.arguments.fill_in(values)
         if getattr(self.layer, "_call_has_training_arg", False):  # slicing is an operation and no layer

@@ -19,6 +19,7 @@ from cspine.settings import Settings
 from cspine.states import State
 from cspine.tables import Release
 from models.export.make import make
+from models.release import load
 from models.runtime.openvino_runtime import GRAPH, export_name
 from tests.conftest import ROOT
 from tests.cspine.records import work
@@ -42,7 +43,7 @@ def by_openvino(by_tensorflow: None, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def tiny_export(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
-    make(tiny_release, folder)
+    make(load(tiny_release), tiny_release, folder)
     return folder
 
 

@@ -120,20 +120,31 @@ def test_discard_and_cancel(shell: Shell, night: Path) -> None:
     assert shell.lines("ledger", "night", "--json", status=1)[0]["cancelled"] == 2
 
 
-def test_an_active_release_is_exported_where_it_can_be(
+def test_a_release_is_loaded_and_exported_before_it_is_active(
     shell: Shell, night: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     identity = shell("release", "import", str(DEMO)).split()[-1]
     monkeypatch.setattr(release, "find_spec", lambda name: None)
     assert "active: demo" in shell("release", "activate", identity[:12])
-    assert "a screen worker does so" in shell.error
+    assert "TensorFlow is not installed here" in shell.error
     monkeypatch.setattr(release, "find_spec", lambda name: name)
     called: list[list[str]] = []
-    ended = subprocess.CompletedProcess([], 0)
-    monkeypatch.setattr(release.subprocess, "run", lambda command, **_: called.append(command[1:]) or ended)
+    ends = iter([0, -9, 0, -9, -9, 3])
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        called.append(command[1:])
+        return subprocess.CompletedProcess([], next(ends))
+
+    monkeypatch.setattr(release.subprocess, "run", run)
+    whole, bare = (["-m", "cspine", "export", "--load", content, identity] for content in ("enough", "only"))
     shell("release", "activate", identity)
-    assert called == [["-m", "cspine", "export", identity]]
-    assert shell.error == ""
+    assert (called, shell.error) == ([whole], "")
+    assert "active: demo" in shell("release", "activate", identity)
+    assert called[1:] == [whole, bare]
+    assert "too little memory" in shell.error
+    assert "active" not in shell("release", "activate", identity, status=1)
+    assert "active" not in shell("release", "activate", identity, status=3)
+    assert "Not activated: demo" in shell.error
 
 
 @pytest.mark.parametrize(

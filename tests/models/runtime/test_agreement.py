@@ -21,9 +21,9 @@ SURE = 1e-3  # by which the two greatest probabilities differ where the label mu
 
 
 @pytest.fixture(scope="module")
-def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def export(by_tensorflow: LoadedRelease, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
-    make(DEMO, folder)
+    make(by_tensorflow, DEMO, folder)
     return folder
 
 
