@@ -33,6 +33,9 @@ from cspine.triage import share_in_words
 def explain(file: Path, method: str, label: str | None, folder: Path, out: Path | None, frame: int, opacity: float,
             threshold: float) -> None:  # fmt: skip
     """Draw what the answer for FILE rests on: the film, the film with the map over it, and what the map is."""
+    out = out or file.with_suffix(f".{method}.png")
+    if out.exists() and out.samefile(file):
+        raise Usage(f"{out} is the film itself; name another file with --out")
     picture = read(file, frame)  # in a fork, which must come before TensorFlow
     from models.release import load
     from models.saliency import drawing
@@ -62,18 +65,20 @@ def explain(file: Path, method: str, label: str | None, folder: Path, out: Path 
         *(flag.sentence for flag in flags),
         "An aid for reading order, not a diagnosis.",
     ]
-    out = out or file.with_suffix(f".{method}.png")
     drawn = drawing.draw(picture, grid, place, card.input.size, lines, opacity, threshold)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(cv2.imencode(".png", drawn[:, :, ::-1])[1].tobytes())
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(cv2.imencode(".png", drawn[:, :, ::-1])[1].tobytes())
+    except OSError as error:
+        raise Usage(f"{out} cannot be written: {error.strerror}") from error
     click.echo(f"{out}: {told.title} for {card.names[index]}. {saliency.CAUTION}")
 
 
 def read(file: Path, frame: int) -> NDArray[np.uint8]:
-    """Decode a file in a child of its own and return a frame's canonical picture, uint8 (h, w)."""
+    """Decode a file in a child of its own and return a frame's canonical picture, uint8 (h, w); raises `Refused`."""
     found = isolated(Settings(), _canonical, str(file), frame).result()
     if found["reason"]:
-        raise Usage(f"{file}: {Reason(found['reason']).sentence}")
+        raise Refused(str(file), Reason(found["reason"]))
     if found["picture"] is None:
         raise Usage(f"{file} has {found['frames']} frames, counted from 0")
     return cv2.imdecode(np.frombuffer(base64.b64decode(found["picture"]), np.uint8), cv2.IMREAD_GRAYSCALE)

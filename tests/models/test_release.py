@@ -15,6 +15,7 @@ from cspine.card import Card
 from cspine.errors import Permanent
 from cspine.preprocessing import to_input
 from cspine.reasons import Reason
+from cspine.saliency import LESION_MAP_FILE
 from models.release import LoadedRelease, load
 from models.runtime.tensorflow_runtime import explained_label
 from models.training.data import Samples
@@ -114,6 +115,16 @@ def test_a_sealed_file_that_is_no_such_thing_is_refused_by_name(copy: Path, name
         load(copy)
 
 
+def test_code_in_a_network_is_refused_although_it_answers_alike(copy: Path) -> None:
+    """A Lambda layer holds Python, which would run where the release is loaded."""
+    network = keras.models.load_model(copy / "model.keras")
+    keras.Model(network.inputs, keras.layers.Lambda(lambda x: x)(network.outputs[0])).save(copy / "model.keras")
+    releases.seal(copy)
+    with pytest.raises(Permanent, match=r"model\.keras cannot be loaded") as caught:
+        load(copy)
+    assert caught.value.reason is Reason.BROKEN_RELEASE
+
+
 def test_another_networks_answers_are_noticed_by_the_sentinel(copy: Path) -> None:
     with np.load(copy / "sentinel.npz") as pinned:
         arrays = dict(pinned)
@@ -197,6 +208,18 @@ def test_arrays_that_do_not_fit_the_network_are_refused(copy: Path, fault: str) 
 def test_pinned_answers_of_another_shape_are_refused(copy: Path, changes: dict[str, np.ndarray]) -> None:
     respell(copy, "sentinel.npz", **changes)
     with pytest.raises(Permanent, match=r"sentinel\.npz") as caught:
+        load(copy)
+    assert caught.value.reason is Reason.BROKEN_RELEASE
+
+
+@pytest.mark.parametrize(("shape", "words"), [
+    ((1, 3), r"lesion_map\.npz does not fit: \(1, 3\), not \(\d+, 3\)"),
+    ((7, 2), r"lesion_map\.npz does not fit: kernel has the shape \(7, 2\)"),
+])  # fmt: skip
+def test_a_head_of_another_network_is_refused(copy: Path, shape: tuple[int, int], words: str) -> None:
+    np.savez(copy / LESION_MAP_FILE, kernel=np.zeros(shape), bias=np.zeros(shape[1]))
+    releases.seal(copy)
+    with pytest.raises(Permanent, match=words) as caught:
         load(copy)
     assert caught.value.reason is Reason.BROKEN_RELEASE
 

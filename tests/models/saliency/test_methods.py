@@ -124,6 +124,24 @@ def test_integrated_gradients_add_up_by_hand() -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("power", "points"), [(2, 32), (41, 96), (101, 288), (1001, 288)])
+def test_integrated_gradients_refine_themselves_until_they_add_up(power: int, points: int) -> None:
+    """z = x^power, whose gradient lies at the end of the way: 32 points miss its sum the more, the greater the power.
+
+    Points that are there are not computed again: all that were seen are the points of the finest way.
+    """
+    seen: list[float] = []
+
+    def steep(x: tf.Tensor) -> tf.Tensor:
+        seen.extend(np.ravel(x))
+        return tf.reduce_sum(x**power, axis=(1, 2, 3))[:, None]
+
+    found = integrated_gradients.explain(steep, np.ones((1, 1, 1, 1), np.float32), np.zeros(1, int))
+    np.testing.assert_allclose(sorted(seen[2:]), (np.arange(points) + 0.5) / points, atol=1e-6)
+    exact = float(found[0, 0, 0])
+    assert (abs(exact - 1) <= 0.01) is (power < 1000)
+
+
 def test_integrated_gradients_are_complete(inception: tuple[keras.Model, Floats]) -> None:
     network, batch = inception
     explainer, labels = Explainer("googlenet", network), np.array([1, 2])
