@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from cspine.card import Card
 from cspine.errors import Permanent
 from cspine.reasons import Reason
+from cspine.saliency import LESION_MAP_FILE
 
 SUMS = "SHA256SUMS"
 FILES = ("card.json", "model.keras", "ood.npz", "sentinel.npz")
@@ -65,6 +66,9 @@ def verify(folder: Path) -> list[str]:
         faults += _misfits("ood.npz", _shapes(folder / "ood.npz"), OOD)
         sentinel = SENTINEL | {"probabilities": ("n", len(card.labels))}
         faults += _misfits("sentinel.npz", _shapes(folder / "sentinel.npz"), sentinel)
+        if LESION_MAP_FILE in listed:
+            head: dict[str, Shape] = {"kernel": ("channels", len(card.labels)), "bias": (len(card.labels),)}
+            faults += _misfits(LESION_MAP_FILE, _shapes(folder / LESION_MAP_FILE), head)
         if not zipfile.is_zipfile(folder / "model.keras"):
             faults.append("model.keras is not a Keras file")
     return faults

@@ -11,20 +11,22 @@ from cspine.errors import Usage
 from cspine.settings import Settings
 
 LABELS = "normal=0,fracture=0.8,dislocation=1"
+RECIPES = ", ".join(sorted(path.stem for path in (Path(__file__).parent / "recipes").glob("*.toml")))
 
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, path_type=Path), required=False)
 @click.option("--phantoms", type=click.IntRange(min=9), help="Draw that many pictures for training instead.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The release's folder.")
-@click.option("--config", default="modern", show_default=True, help="A recipe: a TOML file, or `modern` or `paper`.")
+@click.option("--config", default="modern", show_default=True, help=f"A recipe: a TOML file, or {RECIPES}.")
 @click.option("--network", help="alexnet, googlenet, inception_v3 or mobilenet_v2, instead of the recipe's.")
 @click.option("--width", type=float, help="Factor of the network's channels.")
 @click.option("--epochs", type=click.IntRange(min=1))
 @click.option("--batch", type=click.IntRange(min=1))
 @click.option("--rate", type=float, help="Greatest learning rate.")
 @click.option("--size", type=click.IntRange(min=32), help="Side of the input, pixels.")
-@click.option("--pretrained", type=click.Path(path_type=Path), help="Weights that `cspine pretrained` has imported.")
+@click.option("--pretrained", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Weights that `cspine pretrained` has imported.")  # fmt: skip
 @click.option("--flip", type=click.FloatRange(0, 1), help="Probability to mirror a training picture (films: 0).")
 @click.option("--bfloat16/--float32", "bfloat16", default=None, help="Precision of the training.")
 @click.option("--deterministic", is_flag=True, default=None, help="One thread, the same bits each time.")
@@ -61,7 +63,7 @@ def train(
     from models.training import data as source
     from models.training import recipe as recipes
     from models.training import run as runs
-    from models.training.fit import Task, exactly, fit
+    from models.training.fit import Task, check, exactly, fit
     from models.training.progress import TrainingProgress
     from models.training.release import Identity, write
 
@@ -79,6 +81,7 @@ def train(
     runs.check(out, resume)
     if recipe.deterministic:
         exactly()
+    check(Task(source.Samples(), source.Samples(), names, wanted, phantoms is not None), recipe)
     started = time.monotonic()
     with TrainingProgress(recipe.epochs) as progress:
         if phantoms is not None:
@@ -88,10 +91,8 @@ def train(
             assert data is not None
             out.parent.mkdir(parents=True, exist_ok=True)
             films = source.found(
-                data, names, recipe.shares.by_split, seed, Settings(), out.parent, progress.prepared
+                data, names, recipe.shares.by_split, seed, Settings(), out.parent, progress.prepared, progress.lost
             )  # fmt: skip
-        for file in films.left_out:
-            progress.say(f"left out: {file.file} ({file.reason})")
         progress.say("pictures: " + ", ".join(f"{len(part)} for {split}" for split, part in films.splits.items())
                      + f"; {len(films.left_out)} files left out")  # fmt: skip
         run = runs.begin(out, recipe, seed, films, resume)

@@ -11,6 +11,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from cspine.errors import Permanent
+from cspine.reasons import Reason
+
 METHOD = "mahalanobis"
 DIRECTIONS = 64
 ACCEPTED = 0.98  # share of held-out pictures of the training's kind that pass
@@ -28,7 +31,13 @@ def features(activations: Sequence[tf.Tensor]) -> tf.Tensor:
 
 
 def fit(sample: NDArray[np.float32]) -> dict[str, NDArray[np.float16]]:
-    """Describe features (n, d) of in-distribution pictures by the arrays that `score` takes."""
+    """Describe features (n, d) of in-distribution pictures by the arrays that `score` takes.
+
+    Raises `Permanent` (not_a_number) where a feature is none, or one that float16 cannot hold: a network that has
+    diverged.
+    """
+    if not (np.abs(sample) <= np.finfo(np.float16).max).all():
+        raise Permanent("what the network's middle layers say is no number, or far too great", Reason.NOT_A_NUMBER)
     mean, scale = sample.mean(0), np.maximum(sample.std(0), 1e-2)
     standardised = (sample - mean) / scale
     _, singular, directions = np.linalg.svd(standardised, full_matrices=False)

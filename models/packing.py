@@ -1,13 +1,14 @@
 """A release folder from its parts; it appears whole and proved, or not at all."""
 
+import json
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cspine import releases
+from cspine import phantoms, releases
 from cspine.card import Card
 from cspine.errors import Usage
 from models.ood import Arrays
@@ -18,6 +19,8 @@ INTENDED_USE = (
     "An aid for the order in which lateral radiographs of the cervical spine are read. Every study is read by a "
     "person; nothing is ruled out, hidden or diagnosed."
 )
+PINNED = ("normal", "fracture")  # phantoms that the sentinel holds: a release travels, films of patients do not
+SAVED = "1980-01-01@00:00:00"  # as every entry of a ZIP that says no time
 
 
 def check_place(folder: Path) -> None:
@@ -26,19 +29,19 @@ def check_place(folder: Path) -> None:
         raise Usage(f"{folder} holds something that is not a release")
 
 
-def pack(
-    folder: Path, card: Card, release: LoadedRelease, arrays: Arrays, pinned: NDArray[np.uint8],
-    lesion_head: Head | None = None,
-) -> None:  # fmt: skip
+def pack(folder: Path, card: Card, release: LoadedRelease, arrays: Arrays, lesion_head: Head | None = None) -> None:
     """Write a release under its finished card and load it as a worker would.
 
-    `pinned` are the sentinel's pictures, uint8 (n, h, w); `lesion_head` is the supervised head that it keeps, if any.
+    The sentinel's pictures are phantoms; `lesion_head` is the supervised head that it keeps, if any. The same parts
+    give the same identity, whenever they are packed.
     """
+    pinned = np.stack([phantoms.draw(seed, label).pixels for seed, label in enumerate(PINNED)])
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         made = Path(temporary) / "release"
         made.mkdir()
-        release.network.save(made / "model.keras")
+        release.network.save(made / "saved.keras")
+        _without_times(made / "saved.keras", made / "model.keras")
         (made / "card.json").write_text(card.model_dump_json(indent=2) + "\n")
         np.savez_compressed(made / "ood.npz", **arrays)
         np.savez_compressed(made / "sentinel.npz", **sentinel(release, pinned))
@@ -49,3 +52,14 @@ def pack(
         if folder.exists():
             shutil.rmtree(folder)
         made.replace(folder)
+
+
+def _without_times(saved: Path, path: Path) -> None:
+    """Write a Keras file again without the time at which it was saved, and remove the first."""
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(path, "w") as new:
+        for name in sorted(old.namelist()):
+            content = old.read(name)
+            if name == "metadata.json":
+                content = json.dumps({**json.loads(content), "date_saved": SAVED}).encode()
+            new.writestr(zipfile.ZipInfo(name), content)
+    saved.unlink()

@@ -1,5 +1,6 @@
 """A release by TensorFlow: pictures in, probabilities, saliency and a measure of strangeness out, in one pass."""
 
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from models.networks import NETWORKS
 from models.runtime.release import LARGEST_BATCH, Floats, Prediction
 from models.runtime.sentinel import check, fitting, read, sentinel
 from models.runtime.tensorflow_runtime import LoadedRelease
+from models.saliency.head import check_head, read_head
 
 __all__ = ["LARGEST_BATCH", "Floats", "LoadedRelease", "Prediction", "load", "sentinel"]
 
@@ -32,13 +34,17 @@ def load(folder: Path) -> LoadedRelease:
         detail = f"card.json asks for preprocessing {card.preprocessing}, here is {preprocessing.VERSION}"
         raise Permanent(detail, Reason.BROKEN_RELEASE)
     try:
-        network = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Skipping", UserWarning)  # of weights that are not in the file
+            network = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile, UserWarning) as error:
         raise Permanent("model.keras cannot be loaded", Reason.BROKEN_RELEASE) from error
-    arrays, pinned = read(folder / "ood.npz"), read(folder / "sentinel.npz")
+    arrays, pinned, head = read(folder / "ood.npz"), read(folder / "sentinel.npz"), read_head(folder)
     with fitting("model.keras does not fit card.json"):
         _insist_on_shapes(network, card)
         release = LoadedRelease(card, releases.identity(folder), network, arrays)
+    if head is not None:
+        check_head(head, card, network)
     size, channels = card.input.size, card.input.channels
     with fitting("ood.npz does not fit model.keras"):
         release.predict(np.zeros((1, size, size, channels), np.float32))

@@ -16,9 +16,13 @@ def opened(path: Path) -> Iterator[h5py.File]:
     """Open a file for reading.
 
     HDF5 lets a data set lie in another file of this machine, by a link or by storage named in it; such a file could
-    put into a release what its sender may not read. Raises `Usage` for one, and for what is no HDF5 file.
+    put into a release what its sender may not read. Raises `Usage` for one, for what is no HDF5 file, and for none.
     """
-    if path.stat().st_size > LARGEST:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise Usage(f"{path} cannot be read: {error.strerror}") from error
+    if size > LARGEST:
         raise Usage(f"{path.name} is larger than any file of weights")
     try:
         file = h5py.File(path, "r")

@@ -8,9 +8,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from cspine.card import Card
 from cspine.errors import Permanent
 from cspine.reasons import Reason
 from cspine.saliency import LESION_MAP_FILE
+from models.networks import NETWORKS
 
 LAYER = "lesion_map"  # of a network in training
 Head = Mapping[str, NDArray[np.float32]]  # kernel (channels, classes), bias (classes,)
@@ -42,4 +44,14 @@ def read_head(folder: Path) -> Head | None:
         raise Permanent(f"{LESION_MAP_FILE} cannot be read", Reason.BROKEN_RELEASE) from error
     if head["kernel"].ndim != 2 or head["bias"].shape != head["kernel"].shape[1:]:
         raise Permanent(f"{LESION_MAP_FILE} does not fit: {head['kernel'].shape}", Reason.BROKEN_RELEASE)
+    if not all(np.isfinite(array).all() for array in head.values()):
+        raise Permanent(f"{LESION_MAP_FILE} holds what is not a number", Reason.BROKEN_RELEASE)
     return head
+
+
+def check_head(head: Head, card: Card, network: keras.Model) -> None:
+    """Raise `Permanent` (broken_release) where a head is not one of a network's saliency layer and a card's labels."""
+    channels = network.get_layer(NETWORKS[card.network].SALIENCY_LAYER).output.shape[-1]
+    found, wanted = head["kernel"].shape, (channels, len(card.labels))
+    if found != wanted:
+        raise Permanent(f"{LESION_MAP_FILE} does not fit: {found}, not {wanted}", Reason.BROKEN_RELEASE)

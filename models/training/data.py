@@ -107,11 +107,16 @@ def dealt(count: int, proportions: Mapping[str, int]) -> list[str]:
 
 def found(
     source: Path, labels: Sequence[str], shares: Mapping[str, float], seed: int, settings: Settings, scratch: Path,
-    report: Report,
+    report: Report, lost: Callable[[Sequence[LeftOut]], None],
 ) -> Data:  # fmt: skip
-    """Read labelled films from a folder or list and divide them: patients and near-duplicates stay together."""
+    """Read labelled films from a folder or list and divide them: patients and near-duplicates stay together.
+
+    `lost` is told which files are left out before the others are looked at, since that may be why these will not do.
+    """
     entries, left_out = listing.listed(source, labels)
     films = reading.read(entries, settings, scratch, report)
+    left_out += films.left_out
+    lost(left_out)
     numbers = duplicates.clusters(films.pictures)
     records = [replace(record, cluster=int(number)) for record, number in zip(films.records, numbers, strict=True)]
     records = splitting.divided(records, labels, shares, seed)
@@ -121,4 +126,4 @@ def found(
         samples.pictures.append(picture)
         samples.labels.append(labels.index(record.label))
         samples.records.append(record)
-    return Data(splits, left_out + films.left_out)
+    return Data(splits, left_out)

@@ -63,8 +63,6 @@ def fit(
     new = [layer.name for layer in model.layers if layer.name in heads]
     transferred = recipe.transfer.pretrained is not None
     keep_norm = transferred and recipe.transfer.batch_norm == "kept"
-    if recipe.transfer.unfreeze and not transferred:
-        raise Usage("the recipe freezes layers, but names no pretrained weights for them")
     groups = rates.Groups(model, new, recipe.optimizer, recipe.transfer.head_rate if transferred else 1.0)
     progress = checkpoint.restore(folder, model, groups.variables)
     cells = tuple(model.output[LESION_MAP].shape[1:3]) if LESION_MAP in model.output else None
@@ -105,8 +103,16 @@ def fit(
     return Fitted(plain(model, task, recipe), head, progress)
 
 
+def check(task: Task, recipe: Recipe) -> None:
+    """Raise `Usage` where a recipe does not fit its network, pretrained weights, labels or input; needs no pictures."""
+    rates.check_layers(built(task, recipe), recipe.transfer.unfreeze)
+    losses.check_weights(recipe, task.labels)
+
+
 def built(task: Task, recipe: Recipe) -> keras.Model:
     """Build the network of a recipe with its training heads, pretrained where it says so; its output is a dict."""
+    if recipe.transfer.unfreeze and recipe.transfer.pretrained is None:
+        raise Usage("the recipe freezes layers, but names no pretrained weights for them; give --pretrained")
     build = NETWORKS[recipe.network].build
     options = _options(task, recipe)
     if recipe.auxiliary:
@@ -116,7 +122,10 @@ def built(task: Task, recipe: Recipe) -> keras.Model:
     if recipe.lesion_map and task.drawn:
         options["lesion_map"] = len(task.labels)
     with policy(recipe.precision):
-        model = build(len(task.labels), **options)
+        try:
+            model = build(len(task.labels), **options)
+        except ValueError as error:  # how Keras says that nothing is left of a picture
+            raise Usage(f"{recipe.network} is not built so for pictures of {task.input.size} pixels") from error
         if not isinstance(model.output, dict):
             model = keras.Model(model.inputs[0], {"logits": model.output}, name=model.name)
     for layer in model.layers:
@@ -184,7 +193,9 @@ def _judge(model: keras.Model, validation: Batches) -> Callable[[], tuple[float,
     forward = tf.function(lambda pictures: network(pictures, training=False), reduce_retracing=True, autograph=False)
 
     def judge() -> tuple[float, float]:
-        logits = np.concatenate([forward(pictures).numpy() for pictures, _ in validation.epoch(0)])
+        logits = np.concatenate([forward(pictures).numpy() for pictures, _ in validation.epoch(0)]).astype(np.float64)
+        if not np.isfinite(logits).all():
+            return math.nan, math.nan
         labels = np.array(validation.samples.labels)
         return metrics.nll(logits, labels), float((logits.argmax(1) == labels).mean())
 

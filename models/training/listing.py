@@ -60,9 +60,11 @@ def _folders(data: Path, labels: Sequence[str]) -> Iterator[Entry]:
 
 
 def _loose(data: Path) -> Iterator[LeftOut]:
-    for path in sorted(data.iterdir()):
-        if path.is_file() and _seen(path):
-            yield LeftOut(path.name, "in no label's folder")
+    for top in sorted(data.iterdir()):
+        if top.is_file() or not _seen(top):
+            for path in [top] if top.is_file() else sorted(top.rglob("*")):
+                if path.is_file():
+                    yield LeftOut(str(path.relative_to(data)), "in no label's folder")
 
 
 def _rows(data: Path, labels: Sequence[str]) -> list[Entry]:

@@ -38,14 +38,17 @@ def lesion_loss(target: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def class_weights(recipe: Recipe, labels: Sequence[int], names: Sequence[str]) -> tf.Tensor:
-    """Return the weight of each class, float32 (classes,); balanced ones give each class the same sum.
-
-    Raises `Usage` where the recipe weighs other labels than there are.
-    """
+    """Return the weight of each class, float32 (classes,); balanced ones give each class the same sum."""
     if recipe.class_weights == "none":
         return tf.ones(len(names))
     if recipe.class_weights == "balanced":
         return tf.constant(len(labels) / (len(names) * np.bincount(labels, minlength=len(names))), tf.float32)
-    if set(recipe.class_weights) != set(names):
-        raise Usage(f"the recipe weighs {', '.join(recipe.class_weights)}; the labels are {', '.join(names)}")
+    check_weights(recipe, names)
     return tf.constant([recipe.class_weights[name] for name in names], tf.float32)
+
+
+def check_weights(recipe: Recipe, names: Sequence[str]) -> None:
+    """Raise `Usage` where a recipe weighs other labels than there are."""
+    weighed = recipe.class_weights
+    if not isinstance(weighed, str) and set(weighed) != set(names):
+        raise Usage(f"the recipe weighs {', '.join(weighed)}; the labels are {', '.join(names)}")

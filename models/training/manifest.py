@@ -1,10 +1,13 @@
 """The data manifest: a line for each picture that a network was trained, validated or tested on."""
 
 import hashlib
+import hmac
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from cspine.settings import Settings
 
 SPLITS = ("training", "validation", "test")
 
@@ -58,6 +61,11 @@ def write(folder: Path, records: Iterable[Record], left_out: Sequence[LeftOut]) 
     (folder / "left_out.jsonl").write_text("".join(json.dumps(asdict(file)) + "\n" for file in left_out))
 
 
-def pseudonym(patient: str) -> str:
-    """Return what stands for a patient in a manifest, which may travel further than the films."""
-    return hashlib.sha256(patient.encode()).hexdigest()[:16] if patient else ""
+def pseudonym(patient: str, settings: Settings) -> str:
+    """Return what stands for a patient in a manifest, which may travel further than the films.
+
+    It is keyed with the installation's secret: of an unkeyed hash whoever tries every number would find the patient.
+    """
+    if not patient:
+        return ""
+    return hmac.digest(settings.key.encode(), f"patient in a manifest: {patient}".encode(), "sha256").hex()[:16]

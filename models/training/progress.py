@@ -1,11 +1,14 @@
 """Progress of a training: a bar with the time left on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from models.training.manifest import LeftOut
 
 QUIET = 60  # seconds after which a plain line says that the work goes on
 
@@ -39,6 +42,13 @@ class TrainingProgress:
         """Print a line above the bar."""
         self.said = time.monotonic()
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def lost(self, files: Sequence[LeftOut]) -> None:
+        """Print which files are left out, why, and how many there are."""
+        for file in files:
+            self.say(f"left out: {file.file} ({file.reason})")
+        if files:
+            self.say(f"{len(files)} files left out")
 
     def prepared(self, done: int, total: int) -> None:
         """Show how many files are read or drawn."""

@@ -77,12 +77,9 @@ def unfreeze(
     with `keep_norm` all of them are frozen.
     """
     due = [step for step in steps if step.epoch <= epoch]
+    check_layers(model, due)
     names = [layer.name for layer in model.layers]
-    first = 0
-    if due and due[-1].layer:
-        if due[-1].layer not in names:
-            raise Usage(f"the recipe unfreezes from {due[-1].layer}, which {model.name} does not have")
-        first = names.index(due[-1].layer)
+    first = names.index(due[-1].layer) if due and due[-1].layer else 0
     changed = False
     for index, layer in enumerate(model.layers):
         kept = keep_norm and isinstance(layer, keras.layers.BatchNormalization)
@@ -90,6 +87,14 @@ def unfreeze(
         changed |= layer.trainable != learns
         layer.trainable = learns
     return changed
+
+
+def check_layers(model: keras.Model, steps: Sequence[Unfreezing]) -> None:
+    """Raise `Usage` where one of the steps begins with a layer that a model does not have."""
+    names = {layer.name for layer in model.layers}
+    for step in steps:
+        if step.layer and step.layer not in names:
+            raise Usage(f"the recipe unfreezes from {step.layer}, which {model.name} does not have")
 
 
 def _made(how: Optimizer) -> keras.Optimizer:

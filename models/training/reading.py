@@ -55,7 +55,10 @@ def read(entries: Sequence[Entry], settings: Settings, scratch: Path, report: Re
             if isinstance(answer, str):
                 films.left_out.append(LeftOut(entry.file, answer))
             else:
-                films.records += [record for record, _ in answer]
+                # Here and not in the children, where the first to ask would make the key while others read it
+                films.records += [
+                    replace(record, patient=pseudonym(record.patient, settings)) for record, _ in answer
+                ]  # fmt: skip
                 for _, picture in answer:
                     places.append((store.tell(), *picture.shape))
                     store.write(picture)
@@ -72,7 +75,7 @@ def pixels_sha256(picture: Picture) -> str:
 
 
 def _read_one(entry: Entry, settings: Settings) -> list[tuple[Record, Picture]] | str:
-    """Return the frames of a file, or the reason why there are none."""
+    """Return the frames of a file, their patient as the file names him, or the reason why there are none."""
     with tempfile.NamedTemporaryFile() as scratch:
         try:
             found = isolated(settings, _decode, str(entry.path), scratch.name, settings).result()
@@ -83,7 +86,7 @@ def _read_one(entry: Entry, settings: Settings) -> list[tuple[Record, Picture]] 
         pixels = np.frombuffer(scratch.read(), np.uint8)
     record = Record(entry.file, 0, found["sha256"], "", entry.label, split=entry.split,
                     columns={**found["columns"], **entry.columns},
-                    patient=pseudonym(entry.patient or found["patient"] or found["study"]))  # fmt: skip
+                    patient=entry.patient or found["patient"] or found["study"])  # fmt: skip
     frames = []
     for index, start, rows, columns in found["frames"]:
         picture = pixels[start : start + rows * columns].reshape(rows, columns)

@@ -176,9 +176,9 @@ def _features(model: keras.Model, network: str, samples: Samples, wanted: Input)
 
 
 def _diverged(error: Permanent, fitted: Fitted, folder: Path) -> Permanent:
-    """Say what a loss that was a number to the end did not."""
+    """Return the error of a training whose loss was a number to the end all the same."""
     kept = f"epoch {fitted.progress.best_epoch}, the best, is kept in {folder_of(folder)}"
     return Permanent(
-        f"the training has diverged ({error.detail}); {kept}, and --resume would only come to the same end: remove that "
-        "folder and try a lower rate", Reason.NOT_A_NUMBER,
+        f"the training has diverged ({error.detail}); {kept}, from which --resume would only come to the same end: "
+        "remove that folder and try a lower rate", Reason.NOT_A_NUMBER,
     )  # fmt: skip

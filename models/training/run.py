@@ -68,10 +68,12 @@ def folder_of(out: Path) -> Path:
 def check(out: Path, resume: bool) -> None:
     """Refuse to begin anew over an interrupted training, and to go on with none; before anything costs time."""
     folder = folder_of(out)
-    interrupted = (folder / checkpoint.NAME).is_file()
-    if resume and not (folder / "run.json").is_file():
+    facts = _facts(folder)
+    if resume and not facts:
         raise Usage(f"there is no interrupted training in {folder}")
-    if interrupted and not resume:
+    if resume and "ended" in facts:
+        raise Usage(f"the training in {folder} has ended; without --resume another one begins")
+    if (folder / checkpoint.NAME).is_file() and not resume and "ended" not in facts:
         raise Usage(f"an interrupted training lies in {folder}: go on with --resume, or remove that folder")
 
 
@@ -83,7 +85,7 @@ def begin(out: Path, recipe: Recipe, seed: int, data: Data, resume: bool) -> Run
     if recipe.transfer.pretrained is not None:
         what["pretrained_sha256"] = _file_sha256(recipe.transfer.pretrained)
     if resume:
-        facts = json.loads((folder / "run.json").read_text())
+        facts = _facts(folder)
         if other := [name for name in what if facts.get(name) != what[name]]:
             raise Usage(f"the training in {folder} began with another {', '.join(other)}")
         run = Run(folder, facts | {"resumed": [*facts["resumed"], _now()]})
@@ -95,6 +97,16 @@ def begin(out: Path, recipe: Recipe, seed: int, data: Data, resume: bool) -> Run
                            "machine": _machine(), "started": _now(), "resumed": []})  # fmt: skip
     run.write()
     return run
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    """Read a run's manifest; empty where there is none."""
+    try:
+        return dict(json.loads((folder / "run.json").read_text()))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise Usage(f"{folder / 'run.json'} cannot be read: remove {folder} and begin anew") from error
 
 
 def _code() -> dict[str, Any]:

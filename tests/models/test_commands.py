@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,18 @@ from cspine.__main__ import main
 from cspine.card import Card
 from cspine.errors import Usage
 from models.commands import parse_labels, parse_proportions, train
-from models.training import release
+from models.training import fit, reading, release
 
 
 def run(*arguments: object) -> Result:
     """Run the command and let its errors through."""
     words = [str(argument) for argument in arguments]
     return CliRunner().invoke(train, words, catch_exceptions=False, standalone_mode=False)
+
+
+def interrupted(*_: object) -> None:
+    """End a training in the middle."""
+    raise OSError("no space left on device")
 
 
 def test_data_or_phantoms_but_not_both(tmp_path: Path) -> None:
@@ -94,9 +100,6 @@ def test_a_folder_of_films_becomes_a_release_though_interrupted(
     arguments = [tmp_path / "films", "--labels", "normal=0,fracture=1", "--network", "alexnet", "--width", 0.03,
                  "--size", 68, "--epochs", 1, "--batch", 8, "--float32", "--out", tmp_path / "out"]  # fmt: skip
 
-    def interrupted(*_: object) -> None:
-        raise OSError("no space left on device")
-
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
         patch.setattr(release, "write", interrupted)
         run(*arguments)
@@ -110,3 +113,63 @@ def test_a_folder_of_films_becomes_a_release_though_interrupted(
     assert card.pictures == {"training": 16, "validation": 4, "test": 4, "left_out": 1}
     assert "Of 24 of 24 pictures the patient was not known" in card.limits
     assert "left out: c-spine_nor/broken.png" in result.output
+
+
+def films(folder: Path, broken: bool = False) -> Path:
+    """Write a list of three films for each part, one of each label; `broken`: and two files that are none."""
+    rows = ["file,label,split"]
+    for i, split in enumerate(("training", "validation", "test") * 3):
+        label = ("normal", "fracture", "dislocation")[i // 3]
+        Image.fromarray(phantoms.draw(40 + i, label).pixels).save(folder / f"{i}.png")
+        rows.append(f"{i}.png,{label},{split}")
+    if broken:
+        for name in ("torn.png", "2.png"):
+            (folder / name).write_bytes(b"\x89PNG\r\n\x1a\n")
+        rows.append("torn.png,normal,training")
+    (folder / "list.csv").write_text("\n".join(rows))
+    return folder / "list.csv"
+
+
+def test_a_diverged_training_ends_with_status_1_and_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its losses are numbers to the end; warnings would be errors here."""
+    arguments = ["train", str(films(tmp_path)), "--network", "googlenet", "--width", "0.1", "--size", "64", "--batch",
+                 "4", "--epochs", "1", "--rate", "9.9", "--float32", "--out", str(tmp_path / "out")]  # fmt: skip
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert "the training has diverged" in said and "try a lower rate" in said and "not_a_number" in said
+    assert re.search(r"epoch \d, the best, is kept in .*out\.training", said)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_left_out_is_listed_though_the_rest_will_not_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", str(films(tmp_path, broken=True)), "--network", "googlenet", "--width", "0.1", "--size", "64",
+                 "--out", str(tmp_path / "out")]  # fmt: skip
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "left out: 2.png" in said and "left out: torn.png" in said and "2 files left out" in said
+    assert "one picture of" in said or "has no picture of normal" in said
+
+
+def test_a_recipe_that_does_not_fit_is_refused_before_a_film_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "read", lambda *_: pytest.fail("a film was read"))
+    arguments = ["train", str(films(tmp_path)), "--out", str(tmp_path / "out"), "--config", "transfer"]
+    assert main(arguments) == 2
+    assert "names no pretrained weights for them; give --pretrained" in capsys.readouterr().err
+    assert main([*arguments, "--pretrained", str(tmp_path / "gone.weights.h5")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_deterministic_is_what_makes_it_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(fit, "exactly", lambda: asked.append(True))
+    monkeypatch.setattr(fit, "check", interrupted)
+    for option, expected in (([], []), (["--deterministic"], [True])):
+        with pytest.raises(OSError, match="no space"):
+            run("--phantoms", 9, "--out", tmp_path / "out", *option)
+        assert asked == expected

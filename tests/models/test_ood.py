@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cspine.errors import Permanent
+from cspine.reasons import Reason
 from models import ood
 
 RNG = np.random.default_rng(8)
@@ -48,3 +50,12 @@ def test_arrays_are_float16_and_threshold_accepts_its_share() -> None:
     assert {array.dtype for array in ood.fit(sample(100, 1)).values()} == {np.dtype(np.float16)}
     scores = np.arange(100, dtype=np.float32)
     assert (scores <= ood.threshold(scores)).mean() >= 0.98
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30, 7e4])
+def test_features_of_a_diverged_network_are_refused(value: float) -> None:
+    features = sample(40, 1)
+    features[3, 2] = value
+    with pytest.raises(Permanent) as caught:
+        ood.fit(features)
+    assert caught.value.reason is Reason.NOT_A_NUMBER

@@ -115,3 +115,8 @@ def test_a_file_of_keras_is_told_from_ours(tmp_path: Path) -> None:
     googlenet.build(2, **SMALL).save_weights(tmp_path / "k.weights.h5")
     with pytest.raises(Usage, match="not written by"):
         read(tmp_path / "k.weights.h5")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Usage, match=r"gone\.weights\.h5 cannot be read: No such file"):
+        read(tmp_path / "gone.weights.h5")

@@ -33,7 +33,9 @@ def test_a_release_without_one_has_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arrays", [{"kernel": np.ones((4, 3))}, {"kernel": np.ones((4, 3)), "bias": np.ones(2)},
-                                    {"kernel": np.ones(3), "bias": np.ones(())}])  # fmt: skip
+                                    {"kernel": np.ones(3), "bias": np.ones(())},
+                                    {"kernel": np.full((4, 3), np.nan), "bias": np.ones(3)},
+                                    {"kernel": np.ones((4, 3)), "bias": np.full(3, np.inf)}])  # fmt: skip
 def test_a_head_that_is_none_is_a_broken_release(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
     np.savez(tmp_path / LESION_MAP_FILE, **arrays)
     with pytest.raises(Permanent) as caught:

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.config import is_op_determinism_enabled
 
 from models.networks import NETWORKS
 from models.training import checkpoint
@@ -14,6 +16,7 @@ from tests.models.training.small import LABELS, RECIPE, SMALL, WANTED, stripes
 
 if __name__ == "__main__":
     exactly()
+    print("exact", is_op_determinism_enabled(), tf.config.threading.get_intra_op_parallelism_threads(), flush=True)
     NETWORKS["small"] = SMALL
     folder = Path(sys.argv[1])
 

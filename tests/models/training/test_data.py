@@ -1,10 +1,13 @@
 """What is trained on: seeds that no one else draws, films from bytes to parts, nothing silently dropped."""
 
+import hashlib
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
@@ -22,6 +25,10 @@ TWO = ["normal", "fracture"]
 
 def silent(done: int, total: int) -> None:
     """Report nothing."""
+
+
+def forget(files: Sequence[LeftOut]) -> None:
+    """Take the files that are left out."""
 
 
 def test_drawn_splits_share_no_seed_and_keep_the_proportions() -> None:
@@ -71,7 +78,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def found(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> data.Data:
     """Read the folder once."""
-    return data.found(folder, TWO, SHARES, 1, Settings(), tmp_path_factory.mktemp("scratch"), silent)
+    scratch = tmp_path_factory.mktemp("scratch")
+    return data.found(folder, TWO, SHARES, 1, Settings(secret_key="a", var=scratch), scratch, silent, forget)
 
 
 def test_pictures_are_what_the_decoder_gives(found: data.Data, folder: Path) -> None:
@@ -115,7 +123,7 @@ def test_the_manifest_names_every_picture_and_its_provenance(found: data.Data, t
 def test_a_list_gives_the_patients(folder: Path, tmp_path: Path) -> None:
     rows = [f"{folder / label / f'{i:02d}.png'},{label},{i // 2},{i % 3}" for label in TWO for i in range(12)]
     (tmp_path / "list.csv").write_text("file,label,patient,site\n" + "\n".join(rows))
-    found = data.found(tmp_path / "list.csv", TWO, SHARES, 1, Settings(), tmp_path, silent)
+    found = data.found(tmp_path / "list.csv", TWO, SHARES, 1, Settings(var=tmp_path), tmp_path, silent, forget)
     parts: dict[str, set[str]] = {}
     for record in found.records:
         parts.setdefault(record.patient, set()).add(record.split)
@@ -127,6 +135,21 @@ def test_a_list_gives_the_patients(folder: Path, tmp_path: Path) -> None:
 def test_one_picture_under_two_labels_is_an_error(folder: Path, tmp_path: Path) -> None:
     rows = [f"{folder / 'normal' / f'{i:02d}.png'},{TWO[i % 2]}" for i in range(6)]
     (tmp_path / "copy.png").write_bytes((folder / "normal" / "00.png").read_bytes())
-    (tmp_path / "list.csv").write_text("file,label\n" + "\n".join([*rows, "copy.png,fracture"]))
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "list.csv").write_text(
+        "file,label\n" + "\n".join([*rows, "copy.png,fracture", "torn.png,normal"])
+    )  # fmt: skip
+    lost: list[LeftOut] = []
     with pytest.raises(Usage, match=r"labels disagree about the same pixels: .*00.png .normal., copy.png .fracture."):
-        data.found(tmp_path / "list.csv", TWO, SHARES, 1, Settings(), tmp_path, silent)
+        data.found(tmp_path / "list.csv", TWO, SHARES, 1, Settings(var=tmp_path), tmp_path, silent, lost.extend)
+    assert [file.file for file in lost] == ["torn.png"]
+
+
+def test_a_pseudonym_is_keyed(found: data.Data, folder: Path) -> None:
+    """Whoever has the manifest and not the key cannot try which patient it is."""
+    record = next(record for record in found.records if record.file == "fracture/film-1.dcm")
+    patient = str(pydicom.dcmread(folder / record.file, stop_before_pixels=True).PatientID)
+    assert record.patient == manifest.pseudonym(patient, Settings(secret_key="a"))
+    assert record.patient != manifest.pseudonym(patient, Settings(secret_key="b"))
+    assert record.patient != hashlib.sha256(patient.encode()).hexdigest()[:16]
+    assert manifest.pseudonym("", Settings(secret_key="a")) == ""

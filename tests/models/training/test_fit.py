@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,9 +14,10 @@ from cspine.preprocessing import to_input
 from cspine.reasons import Reason
 from models import googlenet, metrics
 from models.pretrained import Weights, store
-from models.training import checkpoint, losses
+from models.training import checkpoint, losses, rates
+from models.training.batches import Batches
 from models.training.data import Samples
-from models.training.fit import Task, built, fit, policy
+from models.training.fit import Task, _judge, built, check, fit, policy
 from models.training.recipe import Recipe
 from tests.models.conftest import NAMES
 from tests.models.conftest import WANTED as WANTED64
@@ -161,7 +163,80 @@ def test_freezing_without_pretrained_weights_is_refused(tmp_path: Path, task: Ta
         run(task, Recipe.model_validate(recipe), tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"transfer": {"unfreeze": [{"epoch": 1, "layer": "logits"}]}}, "names no pretrained weights"),
+        ({"transfer": {"pretrained": "small", "unfreeze": [{"epoch": 1, "layer": "conv9"}]}}, "which small does not"),
+        (
+            {"transfer": {"pretrained": "small"}, "network": "googlenet", "width": 0.1},
+            "weights of small, not",
+        ),
+        ({"class_weights": {"normal": 1}}, "the recipe weighs normal"),
+        ({"network": "googlenet", "width": 0.05, "auxiliary": True}, "googlenet is not built so for pictures of 60"),
+    ],
+)
+def test_what_does_not_fit_together_is_said_without_pictures(
+    imported: Path, changes: dict[str, Any], words: str
+) -> None:
+    if "pretrained" in changes.get("transfer", {}):
+        changes = changes | {"transfer": changes["transfer"] | {"pretrained": imported}}
+    wanted = RECIPE.input.resolved(60, None)
+    with pytest.raises(Usage, match=words):
+        check(
+            Task(Samples(), Samples(), LABELS, wanted, drawn=False),
+            Recipe.model_validate(RECIPE.model_dump() | changes),
+        )
+
+
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path, task: Task) -> None:
     run(task, RECIPE.changed({"epochs": 1}), tmp_path / "run")
     with pytest.raises(Usage, match="the checkpoint is of another network or optimizer"):
         run(task, RECIPE.changed({"optimizer.name": "sgd"}), tmp_path / "run")
+
+
+def test_a_validation_loss_that_is_no_number_stops_it(
+    tmp_path: Path, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "nll", lambda logits, labels: np.inf)
+    with pytest.raises(Permanent, match="on the validation part after epoch 1; no epoch was finished") as caught:
+        run(task, RECIPE, tmp_path / "run")
+    assert caught.value.reason is Reason.NOT_A_NUMBER
+    assert not (tmp_path / "run" / checkpoint.NAME).exists()
+
+
+@pytest.mark.parametrize("value", [np.inf, 3e38])
+def test_logits_out_of_all_bounds_are_judged_without_a_warning(task: Task, value: float) -> None:
+    model = built(task, RECIPE)
+    model.get_layer("logits").set_weights([np.zeros((8, 3)), np.array([value, -value, 0])])
+    loss, _ = _judge(model, Batches(task.validation, task.input, 3, 4, 1, None))()
+    assert not np.isfinite(loss) if value == np.inf else loss == pytest.approx(3e38)
+
+
+@pytest.mark.parametrize("batch_norm", ["kept", "learnt"])
+def test_what_the_recipe_says_comes_to_where_it_acts(
+    tmp_path: Path, task: Task, imported: Path, monkeypatch: pytest.MonkeyPatch, batch_norm: str
+) -> None:
+    told: dict[str, object] = {}
+
+    def total(targets: object, outputs: object, weights: tf.Tensor, smoothing: float) -> tf.Tensor:
+        told.update(weights=weights, smoothing=smoothing)
+        return losses_total(targets, outputs, weights, smoothing)
+
+    def groups(model: keras.Model, new: list[str], how: object, factor: float) -> rates.Groups:
+        told.update(new=new, factor=factor)
+        return rates_groups(model, new, how, factor)
+
+    losses_total, rates_groups = losses.total, rates.Groups
+    monkeypatch.setattr(losses, "total", total)
+    monkeypatch.setattr(rates, "Groups", groups)
+    recipe = Recipe.model_validate({
+        **RECIPE.model_dump(), "epochs": 1, "smoothing": 0.2,
+        "class_weights": {"normal": 1, "fracture": 2, "dislocation": 3},
+        "transfer": {"pretrained": imported, "head_rate": 10, "batch_norm": batch_norm},
+    })  # fmt: skip
+    network, _ = run(task, recipe, tmp_path / "run")
+    assert (told["new"], told["factor"], told["smoothing"]) == (["logits"], 10, 0.2)
+    assert told["weights"].numpy().tolist() == [1, 2, 3]
+    assert all((array == 0.5).all() for array in network.get_layer("norm").get_weights()) == (batch_norm == "kept")
+    assert (network.get_layer("conv1").get_weights()[0] != 0.5).any()

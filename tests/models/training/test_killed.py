@@ -35,6 +35,8 @@ def test_killed_in_epoch_3_and_resumed_it_ends_with_the_same_bits(tmp_path: Path
         with start(tmp_path / "killed") as resumed:
             after, expected = lines(resumed, "network"), lines(whole, "network")
     assert whole.returncode == resumed.returncode == 0
+    # These few operations are exact on this processor anyway; others, and a GPU's, are only where it is asked for
+    assert {before.pop(0), after.pop(0), expected.pop(0)} == {"exact True 1"}
     assert [line.split()[1] for line in expected[:4]] == ["1", "2", "3", "4"]
     assert before == [*expected[:2], "waiting"]  # two runs of one seed
     assert after == expected[2:]

@@ -6,7 +6,6 @@ import pytest
 
 from cspine.errors import Usage
 from models.training.listing import listed
-from models.training.manifest import LeftOut
 from tests.models.training.small import LABELS
 
 
@@ -28,15 +27,17 @@ def test_folders_go_by_the_original_project_s_names_and_by_plain_ones(tmp_path: 
     for name in ("c-spine_nor", "C-Spine_Frac", "dislocation"):
         (tmp_path / name / "deep").mkdir(parents=True)
         (tmp_path / name / "deep" / "film.dcm").touch()
-    (tmp_path / ".git").mkdir()
-    (tmp_path / "notes.txt").touch()
+    for name in ("notes.txt", ".DS_Store", ".hidden/deep/film.dcm", "__MACOSX/film.dcm"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
     entries, left_out = listed(tmp_path, LABELS)
     assert {(entry.file, entry.label) for entry in entries} == {
         ("c-spine_nor/deep/film.dcm", "normal"),
         ("C-Spine_Frac/deep/film.dcm", "fracture"),
         ("dislocation/deep/film.dcm", "dislocation"),
     }
-    assert left_out == [LeftOut("notes.txt", "in no label's folder")]
+    assert {file.file for file in left_out} == {"notes.txt", ".DS_Store", ".hidden/deep/film.dcm", "__MACOSX/film.dcm"}
+    assert {file.reason for file in left_out} == {"in no label's folder"}
 
 
 @pytest.mark.parametrize(

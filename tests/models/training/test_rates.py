@@ -76,3 +76,34 @@ def test_a_frozen_batch_normalisation_keeps_its_mean() -> None:
     rates.unfreeze(model, [], 3, keep_norm=True)
     model(pictures, training=True)
     np.testing.assert_array_equal(model.get_layer("norm").moving_mean.numpy(), learnt)
+
+
+def moved(how: Optimizer, gradients: list[float]) -> np.ndarray:
+    """Return by how much each step along a gradient moves the new layer's first weight, which begins at 1."""
+    model = build(3)
+    groups = rates.Groups(model, [], how, factor=1)
+    kernel = model.get_layer("logits").kernel
+    kernel.assign(np.ones(kernel.shape))
+    places = [1.0]
+    for gradient in gradients:
+        groups.set_rate(0.01)
+        groups.apply([tf.fill(kernel.shape, gradient)], [kernel])
+        places.append(float(kernel.numpy()[0, 0]))
+    return np.diff(places)
+
+
+def test_the_optimizer_is_the_recipe_s() -> None:
+    """Momentum, the greatest norm and the decay do what they say."""
+    plain = moved(Optimizer(name="sgd", momentum=0), [1.0, 1.0])
+    np.testing.assert_allclose(plain, [-0.01, -0.01], rtol=1e-3)
+    np.testing.assert_allclose(moved(Optimizer(name="sgd", momentum=0.5), [1.0, 1.0]), [-0.01, -0.015], rtol=1e-3)
+    clipped = moved(Optimizer(name="sgd", momentum=0, clipnorm=0.1), [1.0])  # of 24 weights
+    np.testing.assert_allclose(clipped, [-0.01 * 0.1 / np.sqrt(24)], rtol=1e-2)
+    for name in ("sgd", "adam"):
+        np.testing.assert_allclose(moved(Optimizer(name=name, weight_decay=0.5), [0.0]), [-0.005], rtol=1e-3)
+    assert rates.Groups(build(3), [], Optimizer(name="adam", clipnorm=0.3), 1).groups[0].optimizer.clipnorm == 0.3
+
+
+def test_every_step_of_the_thawing_is_looked_at_before_the_first() -> None:
+    with pytest.raises(Usage, match="unfreezes from conv9"):
+        rates.check_layers(build(3), [Unfreezing(epoch=1, layer="conv2"), Unfreezing(epoch=3, layer="conv9")])

@@ -79,6 +79,22 @@ def test_it_goes_on_only_with_the_same_recipe_seed_and_data(tmp_path: Path, data
     run.check(out, resume=False)
 
 
+def test_what_has_ended_is_not_gone_on_with(tmp_path: Path, data: Data) -> None:
+    begun = run.begin(tmp_path / "out", RECIPE, 5, data, resume=False)
+    begun.finish(Progress(epoch=4, best_epoch=3), "identity")
+    with pytest.raises(Usage, match=r"the training in .*out\.training has ended"):
+        run.check(tmp_path / "out", resume=True)
+    (begun.folder / checkpoint.NAME).touch()  # killed before it was removed
+    run.check(tmp_path / "out", resume=False)
+
+
+def test_a_damaged_run_manifest_is_said(tmp_path: Path, data: Data) -> None:
+    begun = run.begin(tmp_path / "out", RECIPE, 5, data, resume=False)
+    (begun.folder / "run.json").write_text("{")
+    with pytest.raises(Usage, match=r"run\.json cannot be read: remove"):
+        run.check(tmp_path / "out", resume=True)
+
+
 def test_another_file_of_pretrained_weights_is_another_training(tmp_path: Path, data: Data) -> None:
     weights = tmp_path / "net.weights.h5"
     weights.write_bytes(b"1")
