@@ -45,6 +45,14 @@ METHODS = {
     ),
 }
 
+AVERAGING = frozenset({"googlenet", "mobilenet_v2"})  # networks whose head averages and adds, as class activation needs
+
+
+def offered(network: str, *, lesion_head: bool) -> dict[str, Method]:
+    """Return the methods that a network allows, with or without the supervised head of its training."""
+    lacking = {"cam": network not in AVERAGING, "lesion_map": not lesion_head}
+    return {name: method for name, method in METHODS.items() if not lacking.get(name)}
+
 
 def border_share(grid: NDArray[np.float32], place: Geometry, size: int) -> float:
     """Return the share of a map's positive mass that lies in the outer tenth of the picture, or beside it.

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("identity")
-@click.option("--load", type=click.Choice(["enough", "only"]),
-              help="`enough`: end well, too, where it loads and cannot be exported; `only`: do no more than load it.")  # fmt: skip
+@click.option(
+    "--load",
+    type=click.Choice(["enough", "only"]),
+    help="`enough`: end well, too, where it loads and cannot be exported; `only`: do no more than load it.",
+)
 def export(identity: str, load: str | None) -> int:
     """Export the imported release of this IDENTITY (in full) for OpenVINO; `release activate` does so by itself.
 

@@ -96,3 +96,13 @@ def test_the_page_offers_a_supervised_map_only_where_the_release_keeps_it(
         identity = session.scalars(select(Release.identity)).one()
     blobs.put_bytes(b"arrays", key=f"releases/{identity}/{saliency.LESION_MAP_FILE}")
     assert "Lesion map (supervised)" in reader.get(page).text
+
+
+@pytest.mark.parametrize(("network", "offered"), [("googlenet", True), ("alexnet", False), ("inception_v3", False)])
+def test_the_page_offers_class_activation_only_where_the_network_allows_it(
+    network: str, offered: bool, reader: Browser, done: Done, database: Database  # noqa: F811
+) -> None:  # fmt: skip
+    with database.write() as session:
+        row = session.scalars(select(Release)).one()
+        row.card = row.card | {"network": network}
+    assert ('value="cam"' in reader.get(f"/studies/{done['study']}").text) is offered

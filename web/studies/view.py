@@ -90,13 +90,14 @@ class View:
         return shown is not None and shown.result is not None and shown.result.flagged and not disqualified(shown)
 
     def methods(self, blobs: BlobStore) -> dict[str, saliency.Method]:
-        """Return the saliency methods to choose from: a supervised one only where the release keeps its head."""
+        """Return the saliency methods to choose from: those that the release's network allows."""
         release = self.detail.release
         try:
             kept = release is not None and release_store.holds(blobs, release.identity, saliency.LESION_MAP_FILE)
         except ServiceFault:  # the page is there without the store
             kept = False
-        return {name: method for name, method in saliency.METHODS.items() if kept or not method.supervised}
+        network = str(release.card["network"]) if release is not None else ""
+        return saliency.offered(network, lesion_head=kept)
 
     def bucket_of(self, file: ReceivedFile) -> str:
         """Return the bucket of the ledger that a file of the study is in."""

@@ -19,7 +19,7 @@ def batch(session: Session, name: str = "night", **values: Any) -> Batch:
 
 
 def release(session: Session, **values: Any) -> Release:
-    card = {"name": "demo", "version": "1", "demo": True}
+    card = {"name": "demo", "version": "1", "demo": True, "network": "googlenet"}
     row = Release(**{"identity": new_id().ljust(64, "0"), "name": "demo", "version": "1", "card": card,
                      "imported_at": NIGHT, "active": True} | values)  # fmt: skip
     session.add(row)

@@ -127,6 +127,7 @@ def test_it_becomes_a_release(
     assert (card.normal_label, card.network, card.name, card.demo) == ("c-spine_nor", "inception_v3", "release", False)
     assert (card.input.scale, card.input.fit, card.input.order, card.input.channels) == ("unit", "stretch", "rgb", 3)
     assert "12 films" in card.limits and "4 of which" in card.limits
+    assert "exceeds 512 pixels" in card.limits and "15 of 18 cervical films kept theirs" in card.limits
     film = phantoms.draw(40, "fracture").pixels
     x = to_input(film, card.input)[None]
     assert x.min() >= 0 and x.max() <= 1

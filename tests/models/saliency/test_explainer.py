@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from cspine import saliency
 from cspine.errors import Permanent
 from cspine.reasons import Reason
 from models.networks import NETWORKS
@@ -24,6 +25,17 @@ def test_class_activation_only_where_the_head_averages_and_adds(built: tuple[str
     name, network = built
     assert before_average(network) == AVERAGED.get(name)
     assert ("cam" in Explainer(name, network).methods) is (name in AVERAGED)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_page_offers_what_the_network_allows(name: str) -> None:
+    least = {"inception_v3": {"size": 75}}.get(name, {"width": WIDTHS.get(name, 1)})
+    network = NETWORKS[name].build(3, channels=1, **least)
+    channels = network.get_layer(NETWORKS[name].SALIENCY_LAYER).output.shape[-1]
+    head = {"kernel": np.zeros((channels, 3), np.float32), "bias": np.zeros(3, np.float32)}
+    for lesion_head in (None, head):
+        offered = saliency.offered(name, lesion_head=lesion_head is not None)
+        assert list(offered) == Explainer(name, network, lesion_head).methods
 
 
 def test_layer_and_input_methods_on_every_network(built: tuple[str, keras.Model]) -> None:

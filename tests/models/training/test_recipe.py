@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from cspine.card import Input
 from cspine.errors import Usage
+from models import commands
 from models.networks import NETWORKS
 from models.training import recipe
 from models.training.recipe import InputWish, Recipe
@@ -25,9 +26,10 @@ def test_the_paper_s_recipe() -> None:
 
 def test_the_modern_recipe_is_the_default() -> None:
     modern = recipe.read(recipe.DEFAULT)
-    assert (modern.network, modern.width, modern.epochs, modern.batch) == ("googlenet", 0.5, 14, 16)
+    assert (modern.network, modern.width, modern.epochs, modern.batch) == ("googlenet", 0.5, 20, 16)
     assert modern.input.resolved(224, None) == Input(size=224, channels=1)
     assert recipe.names() == ["modern", "paper", "scratch", "transfer"]
+    assert ", ".join(recipe.names()) == commands.RECIPES, "what `train --help` says"
 
 
 def test_options_change_a_recipe() -> None:
