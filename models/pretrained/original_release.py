@@ -26,9 +26,9 @@ LIMITS = (
     "was measured here. Its own test of 307 pictures was of the same source as its training, whose patients may stand "
     "on both sides. What it cannot know is told by {films} films that were at hand, {held_out} of which set the "
     "threshold; neither the temperature nor the flag threshold is fitted. Of films whose longer side exceeds 512 "
-    "pixels it gets other pixels than in the original program, and may give another label: with a head of this kind, 15 of "
-    "18 cervical films kept theirs. Published tools of this kind reached 55-90 % sensitivity elsewhere, single models as "
-    "low as 31 %: measure it on films of the place where it shall work."
+    "pixels it gets other pixels than in the original program, and may give another label: with a head of this kind, "
+    "15 of 18 cervical films kept theirs. Published tools of this kind reached 55-90 % sensitivity elsewhere, single "
+    "models as low as 31 %: measure it on films of the place where it shall work."
 )
 Say = Callable[[str], None]
 Pictures = dict[str, NDArray[np.uint8]]
