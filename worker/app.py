@@ -5,9 +5,10 @@ from typing import Any
 from celery import Celery, signals
 
 from cspine import logs, queue
-from cspine.settings import Settings
+from cspine.settings import Settings, quiet_libraries
 from worker import parent, runtime
 
+quiet_libraries()  # for `celery -A`; the command has done it
 settings = Settings()
 app = Celery("cspine", include=["worker.tasks"], task_cls="worker.request:Task")
 app.add_defaults(lambda: {"broker_url": queue.broker_url(settings)})

@@ -87,6 +87,19 @@ def test_no_service_starts_in_production_without_a_key(
     assert not (tmp_path / "var").exists(), "nothing was begun"
 
 
+@pytest.mark.parametrize("given", [None, "0"])
+def test_the_libraries_are_quiet_unless_the_environment_says_otherwise(
+    given: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a command sets its child processes inherit."""
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "before")  # so that it is restored
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    if given is not None:
+        monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", given)
+    assert main(["worker", "--help"]) == 0
+    assert Settings(var=tmp_path).environment()["TF_CPP_MIN_LOG_LEVEL"] == (given or "3")
+
+
 def test_a_code_page_is_a_known_one() -> None:
     assert Settings(archive_code_page="CP866").archive_code_page == "cp866"
     with pytest.raises(ValidationError, match="code page"):

@@ -17,7 +17,8 @@ from tests.web.conftest import Browser
 pytestmark = pytest.mark.services
 
 CARD = {
-    "name": "demo", "version": "1", "demo": True, "temperature": 1.0, "normal_label": "normal",
+    "name": "demo", "version": "1", "demo": True, "network": "googlenet", "temperature": 1.0,
+    "normal_label": "normal",
     "labels": [{"name": name, "weight": int(name != "normal")} for name in ("normal", "fracture", "dislocation")],
     "input": {"size": 224, "channels": 1, "scale": "standardise", "fit": "letterbox"},
 }  # fmt: skip

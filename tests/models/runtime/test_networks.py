@@ -70,4 +70,3 @@ def test_a_blank_picture_has_the_same_answer_and_as_much_of_a_map(both: Both, va
     np.testing.assert_allclose(ours.probabilities, theirs.probabilities, atol=5e-4, rtol=0)
     one, other = ours.saliency[0].astype(float), theirs.saliency[0].astype(float)
     assert one.sum() == pytest.approx(other.sum(), abs=1e-3 * np.abs(other).sum())
-    print(both[0].card.network, value, np.abs(one - other).max() / np.abs(other).max(), other.shape)
