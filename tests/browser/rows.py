@@ -17,7 +17,8 @@ from tests.cspine.records import makers
 
 SIZE = 224
 CARD = {
-    "name": "demo", "version": "1", "demo": True, "temperature": 1.3, "normal_label": "normal",
+    "name": "demo", "version": "1", "demo": True, "network": "googlenet", "temperature": 1.3,
+    "normal_label": "normal",
     "labels": [{"name": "normal", "weight": 0}, {"name": "fracture", "weight": 1}],
     "input": {"size": SIZE, "channels": 1, "scale": "standardise", "fit": "letterbox"},
     "ood": {"method": "mahalanobis", "threshold": 9.0},
