@@ -3,18 +3,26 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import Select, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from cspine import __version__
+from cspine import __version__, preprocessing
 from cspine.database import now
 from cspine.records.claims import Held, Member
-from cspine.tables import Attempt, Image, Release, Result, Screening
+from cspine.tables import Image, Release, Result
 
 
-def add(session: Session, held: Held, kept: Iterable[Member], answers: Mapping[int, list[dict[str, Any]]]) -> None:
-    """Write the answers, columns of `Result` by screening, of the members that were kept."""
-    common = {"release_id": held.release_id, "created_at": now(session), "software": __version__}
+def add(session: Session, held: Held, kept: Iterable[Member], answers: Mapping[int, list[dict[str, Any]]], *,
+        shadow: bool = False) -> None:  # fmt: skip
+    """Write the answers, columns of `Result` by screening, of the members that were kept.
+
+    From then on their images show what this release says of them, whoever asked it first; a shadow shows nothing.
+    """
+    kept = list(kept)
+    assert held.release_id is not None
+    if not shadow:
+        _hide_others(session, [member.study_id for member in kept], held.release_id)
+    common = {"release_id": held.release_id, "created_at": now(session), "software": __version__, "shown": not shadow}
     rows = [
         answer | common | {"attempt_id": member.attempt_id}
         for member in kept
@@ -22,35 +30,53 @@ def add(session: Session, held: Held, kept: Iterable[Member], answers: Mapping[i
     ]
     if rows:
         session.execute(insert(Result), rows)
+    if not shadow:
+        _show(session, [member.study_id for member in kept], held.release_id)
+
+
+def show(session: Session, study_ids: Sequence[str], release_id: int) -> None:
+    """Show what a release says of the studies' images, and nothing else."""
+    _hide_others(session, study_ids, release_id)
+    _show(session, study_ids, release_id)
+
+
+def _hide_others(session: Session, study_ids: Sequence[str], release_id: int) -> None:
+    others = or_(Result.release_id != release_id, Result.preprocessing != preprocessing.VERSION)
+    query = update(Result).where(Result.image_id.in_(_images(study_ids)), Result.shown, others)
+    session.execute(query.values(shown=False).execution_options(synchronize_session=False))
+
+
+def _show(session: Session, study_ids: Sequence[str], release_id: int) -> None:
+    own = (Result.release_id == release_id, Result.preprocessing == preprocessing.VERSION, Result.shown.is_(False))
+    query = update(Result).where(Result.image_id.in_(_images(study_ids)), *own)
+    session.execute(query.values(shown=True).execution_options(synchronize_session=False))
+
+
+def _images(study_ids: Sequence[str]) -> Select[int]:
+    return select(Image.id).where(Image.study_id.in_(study_ids))
 
 
 def flags_of_files(session: Session, file_ids: Sequence[int]) -> dict[int, list[str]]:
-    """Return the flags of some files' images, those of their latest results that are no replay's included."""
+    """Return the flags of some files' images, those of the results that are shown included."""
     query = (
-        select(Image.id, Image.file_id, Image.flags, Result.flags)
-        .outerjoin(Result, Result.image_id == Image.id)
-        .outerjoin(Attempt, Attempt.id == Result.attempt_id)
-        .outerjoin(Screening, Screening.id == Attempt.screening_id)
-        .where(Image.file_id.in_(file_ids), or_(Screening.id.is_(None), Screening.shadow.is_(False)))
-        .order_by(Result.id)
+        select(Image.file_id, Image.flags, Result.flags)
+        .outerjoin(Result, (Result.image_id == Image.id) & Result.shown)
+        .where(Image.file_id.in_(file_ids))
+        .order_by(Image.id)
     )
-    latest = {image_id: (file_id, [*own, *(of_result or [])])
-              for image_id, file_id, own, of_result in session.execute(query)}  # fmt: skip
     flags: dict[int, list[str]] = {}
-    for file_id, found in latest.values():
-        flags[file_id] = list(dict.fromkeys([*flags.get(file_id, []), *found]))
+    for file_id, own, of_result in session.execute(query):
+        flags[file_id] = list(dict.fromkeys([*flags.get(file_id, []), *own, *(of_result or [])]))
     return flags
 
 
 def releases_shown(session: Session, study_ids: Sequence[str]) -> dict[str, Release]:
-    """Return the release of each study's latest result that is no replay's: a study back in work still shows it."""
+    """Return the release of what each study shows: one that is back in work still shows its earlier answer."""
     query = (
         select(Image.study_id, Release)
         .join(Result, Result.image_id == Image.id)
         .join(Release, Release.id == Result.release_id)
-        .join(Attempt, Attempt.id == Result.attempt_id)
-        .join(Screening, Screening.id == Attempt.screening_id)
-        .where(Image.study_id.in_(study_ids), Screening.shadow.is_(False))
+        .where(Image.study_id.in_(study_ids), Result.shown)
         .order_by(Result.id)
     )
     return dict(session.execute(query).all())

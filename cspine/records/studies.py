@@ -173,19 +173,10 @@ def mark(session: Session, study_id: str, user: User, action: str, note: str | N
 
 
 def _images(session: Session, study_ids: Sequence[str]) -> list[tuple[Image, Result | None]]:
-    """Return the images of some studies, each with the latest result that is not a replay's."""
-    latest = (
-        select(func.max(Result.id).label("id"), Result.image_id)
-        .join(Attempt, Attempt.id == Result.attempt_id)
-        .join(Screening, Screening.id == Attempt.screening_id)
-        .where(Screening.study_id.in_(study_ids), Screening.shadow.is_(False))
-        .group_by(Result.image_id)
-        .subquery()
-    )
+    """Return the images of some studies, each with the result that it shows."""
     query = (
         select(Image, Result)
-        .outerjoin(latest, latest.c.image_id == Image.id)
-        .outerjoin(Result, Result.id == latest.c.id)
+        .outerjoin(Result, (Result.image_id == Image.id) & Result.shown)
         .where(Image.study_id.in_(study_ids))
         .order_by(Image.id)
     )

@@ -35,19 +35,23 @@ class Screening(Table):
         Index("uq_screening_shown", "study_id", unique=True, sqlite_where=text("NOT shadow"),
               postgresql_where=text("NOT shadow")),
         Index("ix_screening_work", "state", "lane", "created_at", "id"),
-        Index("ix_screening_fingerprint", "fingerprint"),
+        # Null in most rows, and written with each change of state: kept small.
+        *(Index(f"ix_screening_{name}", name, sqlite_where=text(f"{name} IS NOT NULL"),
+                postgresql_where=text(f"{name} IS NOT NULL"))
+          for name in ("claim_id", "group_id", "fingerprint", "replay_id")),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     study_id: Mapped[str] = mapped_column(ForeignKey("study.id"), index=True)
     release_id: Mapped[int | None] = mapped_column(ForeignKey("release.id"))  # null until it is claimed for screening
     shadow: Mapped[bool] = mapped_column(default=False)  # a replay's: in neither ledger nor triage
+    replay_id: Mapped[str | None] = mapped_column(ForeignKey("replay.id"))  # of a shadow
     state: Mapped[str] = mapped_column(String(12))
     lane: Mapped[str] = mapped_column(String(10))
     created_at: Mapped[datetime]
     changed_at: Mapped[datetime]  # of the last change of state
-    claim_id: Mapped[str | None] = mapped_column(ForeignKey("claim.id"), index=True)  # who holds it now
-    group_id: Mapped[str | None] = mapped_column(String(22), index=True)  # runs with exactly these after a crash
+    claim_id: Mapped[str | None] = mapped_column(ForeignKey("claim.id"))  # who holds it now
+    group_id: Mapped[str | None] = mapped_column(String(22))  # runs with exactly these after a crash
     cpu_only: Mapped[bool] = mapped_column(default=False)  # it crashed alone on another device
     tries: Mapped[int] = mapped_column(default=0)  # transient errors of its own since the last retry by a person
     lone_attempts: Mapped[int] = mapped_column(default=0)  # attempts alone that ended without an answer
@@ -104,7 +108,10 @@ class Result(Table):
     """What one release says of one image under one preprocessing version."""
 
     __tablename__ = "result"
-    __table_args__ = (UniqueConstraint("image_id", "release_id", "preprocessing"),)
+    __table_args__ = (
+        UniqueConstraint("image_id", "release_id", "preprocessing"),
+        Index("uq_result_shown", "image_id", unique=True, sqlite_where=text("shown"), postgresql_where=text("shown")),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
@@ -118,6 +125,7 @@ class Result(Table):
     flagged: Mapped[bool]  # by label or by threshold
     flags: Mapped[list[str]] = mapped_column(default=list)  # out_of_distribution
     ood_score: Mapped[float | None] = mapped_column(Float)
+    shown: Mapped[bool] = mapped_column(default=True)  # at most one of an image is: what list and study page say
     explained: Mapped[str | None] = mapped_column(String(64))  # the label that the saliency map explains
     saliency: Mapped[dict[str, Any] | None]  # {"grid": [[..]], "geometry": {...}, "method": "hirescam"}
     timings: Mapped[dict[str, Any]]  # milliseconds by part

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from cspine.states import Disposition, Outcome, State
@@ -76,7 +77,10 @@ def attempt(session: Session, screening: Screening, **values: Any) -> Attempt:
 def result(session: Session, of: Image, by: Attempt, model: Release, label: str, share: float,
            **values: Any) -> Result:  # fmt: skip
     normal = share if label == "normal" else 1 - share
-    row = Result(**{"image_id": of.id, "release_id": model.id, "attempt_id": by.id, "preprocessing": "1",
+    shown = not session.get_one(Screening, by.screening_id).shadow
+    if shown:
+        session.execute(update(Result).where(Result.image_id == of.id).values(shown=False))
+    row = Result(**{"image_id": of.id, "release_id": model.id, "attempt_id": by.id, "preprocessing": "1", "shown": shown,
                     "input_sha256": "0" * 64, "label": label, "probabilities": {label: share}, "urgency": 1 - normal,
                     "flagged": label != "normal", "flags": [], "timings": {}, "software": "0",
                     "created_at": NIGHT} | values)  # fmt: skip
