@@ -81,8 +81,8 @@ def result(session: Session, of: Image, by: Attempt, model: Release, label: str,
     if shown:
         session.execute(update(Result).where(Result.image_id == of.id).values(shown=False))
     row = Result(**{"image_id": of.id, "release_id": model.id, "attempt_id": by.id, "preprocessing": "1",
-                    "shown": shown, "input_sha256": "0" * 64, "label": label, "probabilities": {label: share}, "urgency": 1 - normal,
-                    "flagged": label != "normal", "flags": [], "timings": {}, "software": "0",
+                    "shown": shown, "input_sha256": "0" * 64, "label": label, "probabilities": {label: share},
+                    "urgency": 1 - normal, "flagged": label != "normal", "flags": [], "timings": {}, "software": "0",
                     "created_at": NIGHT} | values)  # fmt: skip
     session.add(row)
     session.flush()
