@@ -8,6 +8,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cspine.tables.base import BigId, Table, new_id
 
+REASON = 400  # characters
+
 
 class Pause(Table):
     """A lane, or the whole queue, from which no worker claims anything until somebody resumes it."""
@@ -15,7 +17,7 @@ class Pause(Table):
     __tablename__ = "pause"
 
     lane: Mapped[str] = mapped_column(String(10), primary_key=True)  # urgent, normal, overnight, or `all`
-    reason: Mapped[str] = mapped_column(String(400))
+    reason: Mapped[str] = mapped_column(String(REASON))
     paused_by: Mapped[str] = mapped_column(String(80))
     paused_at: Mapped[datetime]
 
