@@ -1,23 +1,28 @@
-"""The sweep: expired leases, due retries, and bells that nobody rang or that were lost. Any number may run at once."""
+"""The sweep: the steps of `worker/steps.py`, again and again, in one process or in any number of them at once."""
 
 import os
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import cached_property
+from typing import Any
 
 import structlog
 
+from cspine import failure
+from cspine.blobs import BlobStore
 from cspine.database import Database, now
 from cspine.errors import ServiceFault
 from cspine.queue import Bell
 from cspine.reasons import Reason
-from cspine.records import explanations, freeing, heartbeats
-from cspine.records import sweep as records
+from cspine.records import heartbeats
 from cspine.records.screenings import Ring
 from cspine.settings import Settings
-from cspine.states import Lane, Stage
+from cspine.states import Stage
 from worker.parent import HOST
+from worker.steps import STEPS, Step
 
 KIND = "sweep"
 
@@ -44,6 +49,10 @@ class Sweep:
     settings: Settings
     database: Database
     bell: Bell
+    steps: Sequence[Step] = STEPS
+    counts: Counter[str] = field(default_factory=Counter)  # of the pass that runs
+    _errors: dict[str, str] = field(default_factory=dict, init=False)  # by step: what kept it from being done
+    _ran: dict[str, float] = field(default_factory=dict, init=False)  # by step, on the steady clock
     _patient_until: float = field(default=0.0, init=False)
     _last: tuple[datetime, float] | None = field(default=None, init=False)
 
@@ -52,29 +61,67 @@ class Sweep:
         """The name of this process among the heartbeats."""
         return f"{HOST[-80:]}:{KIND}:{os.getpid()}"
 
+    @property
+    def patient(self) -> bool:
+        """Say whether leases are let be for a while."""
+        return time.monotonic() < self._patient_until
+
+    @cached_property
+    def blobs(self) -> BlobStore:
+        """The blob store, opened by the first step that asks for it."""
+        return BlobStore(self.settings.blobs)
+
     def once(self) -> Swept:
         """Do one pass. Raises `ServiceFault` where the database is away; without a broker it is done all the same."""
+        self.counts.clear()
         try:
             self._look_at_the_clock()
-            expired, rings = self._expire()
+            for step in self.steps:
+                if self._is_due(step):
+                    self._do(step)
             with self.database.write() as session:
-                due = records.due(session, self.settings)
-            rung = self._ring([*rings, *due]) + self._ring_for_maps()
-            with self.database.write() as session:
-                heartbeats.beat(session, self.name, KIND)
+                heartbeats.beat(session, self.name, KIND, self._detail)
         except ServiceFault:
             self._last = None
             self._be_patient()
             raise
-        swept = Swept(expired, len(due), rung)
-        if swept != Swept():
-            log.info("swept", expired=swept.expired, due=swept.due, rung=swept.rung)
+        swept = Swept(self.counts["expired"], self.counts["due"], self.counts["rung"])
+        if self.counts.total():
+            log.info("swept", **{name.replace(" ", "_"): count for name, count in self.counts.items() if count})
         return swept
 
     def end(self) -> None:
         """Say that this process has ended in order."""
         with self.database.write() as session:
             heartbeats.gone(session, self.name)
+
+    def _is_due(self, step: Step) -> bool:
+        return time.monotonic() - self._ran.get(step.name, float("-inf")) >= step.every_seconds
+
+    def _do(self, step: Step) -> None:
+        """Do a step and ring for what it found; its error keeps no other step from running, a database away does."""
+        self._ran[step.name] = time.monotonic()
+        try:
+            self._ring(step.run(self))
+        except ServiceFault as fault:
+            if fault.reason is Reason.DATABASE_UNAVAILABLE:
+                raise
+            log.warning("a step could not be done", step=step.name, reason=fault.reason.value)
+            self._errors[step.name] = fault.reason.value
+        except Exception as error:  # noqa: BLE001  # one broken step shall not stop leases, retries and bells
+            where = failure.of_error(error, Stage.PREPARE).place
+            log.error("a step is broken", step=step.name, kind=type(error).__name__, place=where)
+            self._errors[step.name] = f"{type(error).__name__} at {where}"
+        else:
+            self._errors.pop(step.name, None)
+
+    def _ring(self, rings: Sequence[Ring]) -> None:
+        for ring in rings:
+            self.bell.ring(ring.stage, ring.lane, [ring.screening_id])
+
+    @property
+    def _detail(self) -> dict[str, Any] | None:
+        return {"steps": dict(self._errors)} if self._errors else None
 
     def _look_at_the_clock(self) -> None:
         """Compare the database's clock with one that nobody sets."""
@@ -89,51 +136,3 @@ class Sweep:
 
     def _be_patient(self) -> None:
         self._patient_until = time.monotonic() + self.settings.lease_seconds
-
-    def _expire(self) -> tuple[int, list[Ring]]:
-        if time.monotonic() < self._patient_until:
-            return 0, []
-        with self.database.read() as session:
-            claim_ids = freeing.expired(session, self.settings)
-        rings: list[Ring] = []
-        for claim_id in claim_ids:
-            with self.database.write() as session:
-                rings += freeing.expire(session, claim_id, self.settings)
-        return len(claim_ids), rings
-
-    def _ring_for_maps(self) -> int:
-        """Free maps whose worker is gone, and ring for those and for all that wait where the queue is empty."""
-        with self.database.write() as session:
-            freed = explanations.expire(session)
-        try:
-            self.bell.ask(freed)
-            if freed or self.bell.asked():
-                return 0
-            with self.database.read() as session:
-                lost = explanations.unrung(session, timedelta(seconds=self.settings.sweep_seconds))
-            self.bell.ask(lost)
-        except ServiceFault as fault:
-            if fault.reason is not Reason.BROKER_UNAVAILABLE:
-                raise
-            return 0  # said already, and done at the next pass
-        return len(lost)
-
-    def _ring(self, rings: Iterable[Ring]) -> int:
-        """Ring for these, and for the oldest work of every lane whose queue is empty."""
-        rung = 0
-        try:
-            for ring in rings:
-                self.bell.ring(ring.stage, ring.lane, [ring.screening_id])
-            age = timedelta(seconds=self.settings.sweep_seconds)
-            for stage in Stage:
-                for lane in Lane:
-                    if self.bell.depth(stage, lane) == 0:
-                        with self.database.read() as session:
-                            lost = [ring.screening_id for ring in records.unrung(session, stage, lane, age)]
-                        self.bell.ring(stage, lane, lost)
-                        rung += len(lost)
-        except ServiceFault as fault:
-            if fault.reason is not Reason.BROKER_UNAVAILABLE:
-                raise
-            log.warning("broker down, it rings at the next pass", reason=fault.reason.value)
-        return rung

@@ -1,0 +1,87 @@
+"""What the sweep does, as a table: a step for each kind of thing that nobody else would notice.
+
+A step runs in transactions of its own, asks for nothing of the steps before it, and bears being run by two sweeps at
+once. It returns what is to be rung for once it has committed. What it did it counts in `own.counts`. It may raise
+`ServiceFault`; any other error of it is logged and shown in the sweep's heartbeat, and the steps after it run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from cspine.records import explanations, freeing
+from cspine.records import sweep as records
+from cspine.records.screenings import Ring
+from cspine.states import Lane, Stage
+
+if TYPE_CHECKING:
+    from worker.sweep import Sweep
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its name in logs and heartbeat, how often it runs, and what it does."""
+
+    name: str
+    every_seconds: float  # 0: at each pass
+    run: Callable[[Sweep], list[Ring]]
+
+
+def leases(own: Sweep) -> list[Ring]:
+    """Free the claims whose lease has run out, each in a transaction of its own."""
+    if own.patient:
+        return []
+    with own.database.read() as session:
+        claim_ids = freeing.expired(session, own.settings)
+    rings: list[Ring] = []
+    for claim_id in claim_ids:
+        with own.database.write() as session:
+            rings += freeing.expire(session, claim_id, own.settings)
+    own.counts["expired"] += len(claim_ids)
+    return rings
+
+
+def retries(own: Sweep) -> list[Ring]:
+    """Take what has waited long enough back to work."""
+    with own.database.write() as session:
+        due = records.due(session, own.settings)
+    own.counts["due"] += len(due)
+    return due
+
+
+def lost_bells(own: Sweep) -> list[Ring]:
+    """Ring for the oldest work of every lane whose queue is empty; raises `ServiceFault` without a broker."""
+    age = timedelta(seconds=own.settings.sweep_seconds)
+    rings: list[Ring] = []
+    for stage in Stage:
+        for lane in Lane:
+            if own.bell.depth(stage, lane) == 0:
+                with own.database.read() as session:
+                    rings += records.unrung(session, stage, lane, age)
+    own.counts["rung"] += len(rings)
+    return rings
+
+
+def maps(own: Sweep) -> list[Ring]:
+    """Free maps whose worker is gone, and ring for those and for all that wait where their queue is empty."""
+    with own.database.write() as session:
+        freed = explanations.expire(session)
+    own.bell.ask(freed)
+    if freed or own.bell.asked():
+        return []
+    with own.database.read() as session:
+        lost = explanations.unrung(session, timedelta(seconds=own.settings.sweep_seconds))
+    own.bell.ask(lost)
+    own.counts["rung"] += len(lost)
+    return []
+
+
+STEPS = (
+    Step("leases", 0, leases),
+    Step("retries", 0, retries),
+    Step("lost bells", 0, lost_bells),
+    Step("maps", 0, maps),
+)
