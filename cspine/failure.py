@@ -6,7 +6,7 @@ a foreign error is kept; our own errors carry a detail that never holds patient 
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from traceback import FrameSummary, extract_tb
 
@@ -50,9 +50,20 @@ def of_process(reason: Reason, stage: Stage, release: str | None = None) -> Fail
     return Failure(ErrorKind.UNKNOWN, reason, fingerprint("process", None, reason, release, stage))
 
 
+def at_station(failure: Failure, station: str | None) -> Failure:
+    """Tell failures apart by the device that made the pictures, where it is known: its files may be what is wrong."""
+    if not station:
+        return failure
+    return replace(failure, fingerprint=_short("\n".join([failure.fingerprint, station])))
+
+
 def fingerprint(what: str, place: str | None, reason: Reason, release: str | None, stage: Stage) -> str:
     """Return the same 16 characters for failures that are alike."""
     text = "\n".join([what, place or "", reason.value, release or "", stage.value])
+    return _short(text)
+
+
+def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from cspine.backoff import decide
 from cspine.database import now
-from cspine.failure import Failure
+from cspine.failure import Failure, at_station
 from cspine.records import studies
 from cspine.records.claims import Held, Member, locked
 from cspine.settings import Settings
@@ -93,6 +93,7 @@ def _fail(session: Session, held: Held, member: Member, failure: Failure, settin
     tries = session.scalar(select(Screening.tries).where(*mine).with_for_update())
     if tries is None:
         return False
+    failure = at_station(failure, studies.station(session, member.study_id))
     decision = decide(failure, tries, settings, random.random())  # noqa: S311  # jitter, no secret
     session.execute(
         update(Screening)

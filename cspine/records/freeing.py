@@ -12,7 +12,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from cspine.database import now
-from cspine.failure import Failure, of_process
+from cspine.failure import Failure, at_station, of_process
 from cspine.reasons import Reason
 from cspine.records import studies
 from cspine.records.claims import CPU, WORK, locked
@@ -83,6 +83,8 @@ def _free(session: Session, claim_id: str, settings: Settings, outcome: Outcome,
     if claim.size > 1:
         rings = _halve(session, rows)
     else:
+        if rows:
+            failure = at_station(failure, studies.station(session, rows[0].study_id))
         rings = [ring for row in rows if (ring := _count(session, row, claim, failure, settings))]
     close(session, claim_id, outcome, failure)
     return rings

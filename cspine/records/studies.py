@@ -96,6 +96,11 @@ def by_id(session: Session, study_id: str) -> Study | None:
     return session.get(Study, study_id)
 
 
+def station(session: Session, study_id: str) -> str | None:
+    """Return the name of the device that made the study's first picture; null where it is unknown."""
+    return session.scalar(select(Study.station).where(Study.id == study_id))
+
+
 def image(session: Session, study_id: str, image_id: int) -> Image | None:
     """Return an image of this study, or null where the study has none of this id."""
     return session.scalars(select(Image).where(Image.id == image_id, Image.study_id == study_id)).one_or_none()

@@ -3,7 +3,7 @@
 import pytest
 
 from cspine.errors import Permanent, ServiceFault
-from cspine.failure import Failure, of_error, of_process
+from cspine.failure import Failure, at_station, of_error, of_process
 from cspine.reasons import Reason
 from cspine.states import ErrorKind, Stage
 
@@ -30,6 +30,15 @@ def test_alike_failures_have_one_fingerprint() -> None:
     assert len(failed().fingerprint) == 16
     different = {failed(), failed("x"), failed(stage=Stage.PREPARE), failed(release="8")}
     assert len({failure.fingerprint for failure in different}) == 4
+
+
+def test_the_station_tells_failures_apart_where_it_is_known() -> None:
+    base = failed()
+    assert at_station(base, None) == base
+    assert at_station(base, "XR1") == at_station(failed(), "XR1")
+    prints = {base.fingerprint, at_station(base, "XR1").fingerprint, at_station(base, "XR2").fingerprint}
+    assert {len(one) for one in prints} == {16}
+    assert len(prints) == 3
 
 
 def test_the_place_is_the_innermost_of_ours() -> None:
