@@ -4,9 +4,9 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, render_template, request
 
-from cspine.database import Database
+from cspine.database import Database, now
 from cspine.ledger import BUCKETS, Ledger
-from cspine.records import batches
+from cspine.records import batches, pauses, waiting
 from cspine.tables import Batch
 from web import live
 from web.addresses import row_number
@@ -24,8 +24,10 @@ def listing() -> str:
     before = _batch(request.args["before"]) if "before" in request.args else None
     with services().database.read() as session:
         rows = batches.listing(session, before.created_at if before else None, PAGE + 1)
+        paused, lanes, moment = pauses.paused(session), waiting.by_lane(session), now(session)
     more = rows[PAGE - 1].batch.id if len(rows) > PAGE else None
-    return render_template("batches/list.html", rows=rows[:PAGE], more=more, buckets=BUCKETS)
+    return render_template("batches/list.html", rows=rows[:PAGE], more=more, buckets=BUCKETS,
+                           pauses=paused, lanes=lanes, now=moment)  # fmt: skip
 
 
 @blueprint.get("/events")
@@ -50,9 +52,10 @@ def batch(batch_id: str) -> str:
     with services().database.read() as session:
         counted = batches.ledger(session, row)
         found = list(batches.files(session, row, after, FILES + 1))
+        paused = {lane: one for lane, one in pauses.paused(session).items() if lane in {pauses.ALL, row.lane}}
     more = found[FILES - 1]["id"] if len(found) > FILES else None
     return render_template("batches/batch.html", batch=row, ledger=counted, buckets=BUCKETS, files=found[:FILES],
-                           more=more, after=after)  # fmt: skip
+                           more=more, after=after, pauses=paused)  # fmt: skip
 
 
 @blueprint.get("/<batch_id>/events")

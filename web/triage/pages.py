@@ -6,7 +6,7 @@ from flask import Blueprint, abort, flash, jsonify, redirect, render_template, r
 from werkzeug.wrappers import Response
 
 from cspine.database import now
-from cspine.records import batches, files, heartbeats, people, releases, studies, triage
+from cspine.records import batches, files, heartbeats, pauses, people, releases, studies, triage
 from cspine.records.audit import audit
 from cspine.triage import Bucket
 from web.auth import person
@@ -31,8 +31,9 @@ def listing() -> str:
         page = triage.page(session, own.settings, moment, bucket=bucket, unread=unread, after=after, limit=PAGE)
         names = files.first_names(session, [row.study.id for row in page.rows if row.study])
         active, fault = releases.active(session), heartbeats.fault(session)
+        paused = pauses.paused(session)
     return render_template("triage/list.html", page=page, names=names, now=moment, bucket=bucket, unread=unread,
-                           after=after, active=active, fault=fault, total=sum(page.counts.values()), address=_address,
+                           after=after, active=active, fault=fault, pauses=paused, total=sum(page.counts.values()), address=_address,
                            wait=own.settings.max_wait_hours)  # fmt: skip
 
 
