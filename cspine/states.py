@@ -59,6 +59,9 @@ class Lane(StrEnum):
     OVERNIGHT = "overnight"
 
 
+SHADOW = "shadow"  # the lane of a replay's screenings: below all others, and looked at by no query for a lane of people
+
+
 class Disposition(StrEnum):
     """What became of a received file at ingest or at full decoding; the ledger's bucket follows from it."""
 

@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import Float, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cspine.tables.base import BigId, Table, new_id
 
 REASON = 400  # characters
+FAULT = 400
 
 
 class Pause(Table):
@@ -71,3 +72,23 @@ class Replay(Table):
     cancelled_at: Mapped[datetime | None]
     promoted_at: Mapped[datetime | None]
     promoted_by: Mapped[str | None] = mapped_column(String(80))
+    loads: Mapped[int] = mapped_column(default=0)  # times that a worker began to load the release since one succeeded
+    fault: Mapped[str | None] = mapped_column(String(FAULT))  # why the release could not be loaded, in words
+
+
+class ReplayStudy(Table):
+    """One study of a replay: what it showed when the replay began, and what the candidate says of it."""
+
+    __tablename__ = "replay_study"
+
+    replay_id: Mapped[str] = mapped_column(ForeignKey("replay.id"), primary_key=True)
+    study_id: Mapped[str] = mapped_column(ForeignKey("study.id"), primary_key=True)
+    frozen_at: Mapped[datetime]  # `changed_at` of the shown screening then; another one: it has moved since
+    before_release_id: Mapped[int] = mapped_column(ForeignKey("release.id"))  # of what was shown
+    before_label: Mapped[str | None] = mapped_column(String(64))  # null: no image counts
+    before_flagged: Mapped[bool]
+    before_urgency: Mapped[float] = mapped_column(Float)
+    after_label: Mapped[str | None] = mapped_column(String(64))
+    after_flagged: Mapped[bool | None]  # null until the candidate has answered every image
+    after_urgency: Mapped[float | None] = mapped_column(Float)
+    promoted: Mapped[bool] = mapped_column(default=False)  # the study shows the candidate's answer since the promotion
