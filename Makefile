@@ -21,7 +21,7 @@ FITS := import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13)))
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
-.PHONY: help setup demo up test check bench fuzz memory original lock
+.PHONY: help setup demo up test check bench chaos fuzz memory original lock
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench: $(RUN) $(PEER) ## Measure decoding beside pydicom, the networks, the whol
 	@$(BIN)/python -m tests.bench.networks
 	@$(BIN)/python -m tests.bench.saliency
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: $(DEV) ## Nights in which a monkey kills, freezes, cuts and restarts: nothing lost (SEED=1 SEEDS=1 ARGS=--short)
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
 
 fuzz: $(DEV) ## Damage 20,000 files, decode each in a limited child (COUNT=, SEED=)
 	@$(BIN)/python -m tests.fuzz $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))

@@ -1,0 +1,51 @@
+"""`make chaos`: nights in which a monkey kills, freezes, cuts and restarts, and what is left of them.
+
+python -m tests.chaos --seed 1 --seeds 3 [--short]
+
+Prints what the monkey did, the ledger, the attempts, and ends with 1 where anything was lost, double or blamed.
+"""
+
+import argparse
+import sys
+import time
+
+from tests.chaos.checks import Verdict
+from tests.chaos.run import run
+from tests.chaos.servers import missing
+
+
+def report(seed: int, verdict: Verdict, seconds: float) -> None:
+    """Print the table of a night, its last line the one that counts."""
+    print("Ledger")
+    for name, value in verdict.ledger.as_dict().items():
+        print(f"  {name:22} {value}")
+    print("Attempts")
+    for name, count in sorted(verdict.attempts.items()):
+        print(f"  {name:22} {count}")
+    print(f"Faults found: {len(verdict.faults) or 'none'}, {seconds:.0f} s")
+    for fault in verdict.faults:
+        print(f"  {fault}")
+    print(f"chaos: seed {seed} received {verdict.received} lost {verdict.lost} double {verdict.double}", flush=True)
+
+
+def main() -> int:
+    """Run the nights."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="of the first night")
+    parser.add_argument("--seeds", type=int, default=1, help="how many nights, one after the other")
+    parser.add_argument("--short", action="store_true", help="150 studies in place of 1,500")
+    chosen = parser.parse_args()
+    if words := missing():
+        print(f"chaos: {words}", file=sys.stderr)
+        return 3
+    unsound = 0
+    for seed in range(chosen.seed, chosen.seed + chosen.seeds):
+        began = time.monotonic()
+        verdict = run(seed, short=chosen.short, say=lambda words: print(words, flush=True))
+        report(seed, verdict, time.monotonic() - began)
+        unsound += not verdict.sound
+    return 1 if unsound else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
