@@ -21,6 +21,9 @@ from cspine.states import Lane, Stage
 TASKS = {Stage.PREPARE: "cspine.prepare", Stage.SCREEN: "cspine.screen"}
 EXPLAIN = "explain"  # the queue of maps on demand, whose messages carry the id of an explanation
 EXPLAIN_TASK = "cspine.explain"
+TASK_PREFIX = "cspine."  # a message for any other task is none of ours
+SET_ASIDE = "set_aside"  # a list of the last messages that were none of ours, the newest first
+MOST_SET_ASIDE = 100
 SOCKET_NOTE = "broker.socket"  # in `var`: where the embedded broker listens
 SOCKET_TIMEOUT = 5.0
 ONE_TRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0}  # a person waits; the sweep rings later
