@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, insert, or_, select, update
+from sqlalchemy import Select, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from cspine import __version__, preprocessing
@@ -29,9 +30,20 @@ def add(session: Session, held: Held, kept: Iterable[Member], answers: Mapping[i
         for answer in answers.get(member.screening_id, ())
     ]
     if rows:
-        session.execute(insert(Result), rows)
+        _insert(session, rows)
     if not shadow:
         _show(session, [member.study_id for member in kept], held.release_id)
+
+
+def _insert(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Insert answers; one that is there already stays as it is.
+
+    A shadow and the shown screening of a study may be asked the same by the same release at the same time. Both go by
+    the images' order, so that none waits for the other in a circle.
+    """
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    query = dialect.insert(Result).on_conflict_do_nothing(index_elements=["image_id", "release_id", "preprocessing"])
+    session.execute(query, sorted(rows, key=lambda row: int(row["image_id"])))
 
 
 def show(session: Session, study_ids: Sequence[str], release_id: int) -> None:

@@ -60,7 +60,7 @@ def refresh(session: Session, *study_ids: str) -> None:
     lacking = announcements.shortfalls(session, ids)
     answers = defaultdict(list)
     for image, result in _images(session, ids):
-        answers[image.study_id].append(_answer(image, result))
+        answers[image.study_id].append(answer(image, result))
     before = {row.id: row.bucket for row in session.execute(select(Study.id, Study.bucket).where(Study.id.in_(ids)))}
     for study_id in ids:
         screening = screenings.get(study_id)
@@ -188,7 +188,8 @@ def _images(session: Session, study_ids: Sequence[str]) -> list[tuple[Image, Res
     return [(image, result) for image, result in session.execute(query)]
 
 
-def _answer(image: Image, result: Result | None) -> triage.ImageAnswer:
+def answer(image: Image, result: Result | None) -> triage.ImageAnswer:
+    """Return an image with a result of it, as the triage order takes them."""
     flags = tuple(dict.fromkeys([*image.flags, *(result.flags if result else [])]))
     if result is None:
         return triage.ImageAnswer(order=image_order(image), flags=flags, thumbnail_key=image.thumbnail_key)
