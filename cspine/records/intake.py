@@ -133,7 +133,7 @@ def _admit_duplicate(session: Session, batch: Batch, one: Incoming, stored: Stor
             ring = screenings.restart(session, screening.id)
             studies.refresh(session, first.study_id)
         elif screening is not None and first.disposition == Disposition.REJECTED:
-            screenings.decode_again(session, first.study_id)
+            screenings.decode_again(session, [first.study_id])
             ring = screenings.begin(session, session.get_one(Study, first.study_id), screening.lane)
     row = _row(session, batch, one, original=False)
     row.disposition, row.kind, row.flags = Disposition.DUPLICATE, first.kind, []

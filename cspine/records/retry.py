@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from cspine.database import now
 from cspine.reasons import Reason
 from cspine.records import screenings, studies
 from cspine.records.audit import audit
-from cspine.records.failures import GIVEN_UP
+from cspine.records.filters import GIVEN_UP, studies_of
 from cspine.records.screenings import Ring
 from cspine.states import RETRIABLE, Disposition, Stage
 from cspine.tables import Batch, ReceivedFile, Screening
@@ -44,7 +44,7 @@ def select_studies(session: Session, *, fingerprint: str | None = None, batch: B
     if fingerprint is not None:
         query = query.where(Screening.fingerprint == fingerprint)
     elif batch is not None:
-        query = query.where(Screening.study_id.in_(_studies_of(batch)))
+        query = query.where(Screening.study_id.in_(studies_of(batch.id)))
     elif not everything:
         return []
     return session.scalars(query.order_by(Screening.id)).all()
@@ -85,7 +85,7 @@ def discard(session: Session, study_ids: Sequence[str], reason: str, actor: str)
 
 def cancel_batch(session: Session, batch: Batch, actor: str) -> list[str]:
     """Take every study of a batch out of work that is not done; return those changed."""
-    own = _studies_of(batch).where(ReceivedFile.disposition != Disposition.DUPLICATE)
+    own = studies_of(batch.id).where(ReceivedFile.disposition != Disposition.DUPLICATE)
     query = select(Screening.id).where(Screening.study_id.in_(own), Screening.shadow.is_(False))
     changed = screenings.cancel(session, session.scalars(query).all(), Reason.CANCELLED.value)
     if changed:
@@ -93,12 +93,6 @@ def cancel_batch(session: Session, batch: Batch, actor: str) -> list[str]:
     session.execute(update(Batch).where(Batch.id == batch.id).values(cancelled_at=now(session)))
     audit(session, actor, "cancel_batch", batch.id, {"studies": len(changed)})
     return changed
-
-
-def _studies_of(batch: Batch) -> Select[str | None]:
-    """Select the studies of a batch; one beside which it only laid a report is not its own."""
-    beside = (ReceivedFile.disposition == Disposition.NOT_AN_IMAGE) & ReceivedFile.blob_key.is_(None)
-    return select(ReceivedFile.study_id).where(ReceivedFile.batch_id == batch.id, ~beside)
 
 
 def _obstacle(session: Session, screening: Screening | None) -> str | None:

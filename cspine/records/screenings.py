@@ -1,10 +1,11 @@
 """Screenings: sending a study to work, by a new file, by a retry, or out of work by a person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from cspine.database import now
@@ -26,6 +27,14 @@ class Ring:
     stage: Stage
     lane: str
     screening_id: int
+
+
+@dataclass(frozen=True)
+class Restarted:
+    """A study that went back to work."""
+
+    study_id: str
+    ring: Ring
 
 
 def shown(session: Session, study_id: str) -> Screening | None:
@@ -67,37 +76,51 @@ def begin(session: Session, study: Study, lane: str) -> Ring:
 
 
 def restart(session: Session, screening_id: int) -> Ring | None:
-    """Take a failed, quarantined or cancelled screening back to work; null where it is in none of these states.
+    """Take a failed, quarantined or cancelled screening back to work; null where it is in none of these states."""
+    sent = restart_many(session, {screening_id: None})
+    return sent[0].ring if sent else None
 
-    The study's rejected files are decoded anew, and all of them where pictures were missing; the study goes back on
-    the unread list. A quarantined study runs alone from the start, with a fresh count.
+
+def restart_many(session: Session, frozen: Mapping[int, datetime | None], *, tries: int = 0) -> list[Restarted]:
+    """Take failed, quarantined or cancelled screenings back to work, and return those that were.
+
+    `frozen` says when each last changed as its chooser saw it; one that has changed since is left alone, null asks
+    for nothing. The studies' rejected files are decoded anew, and all of them where pictures were missing; the studies
+    go back on the unread list. A quarantined study runs alone from the start, with a fresh count. With all `tries`
+    used up beforehand, the first error of the study's own ends it.
     """
-    screening = session.get_one(Screening, screening_id)
-    was, was_reason = screening.state, screening.reason
-    values = FRESH | {"state": State.RECEIVED, "changed_at": now(session)}
-    values["group_id"] = new_id() if was == State.QUARANTINED else None
     query = (
-        update(Screening)
-        .where(Screening.id == screening_id, Screening.state == was, Screening.state.in_(_retriable()))
-        .values(**values)
-        .returning(Screening.lane, Screening.study_id)
-    )
-    row = session.execute(query).first()
-    if row is None:
-        return None
-    decode_again(session, row.study_id, everything=was_reason == Reason.BLOB_MISSING)
-    session.execute(update(Study).where(Study.id == row.study_id).values(read_at=None, read_by=None))
-    return Ring(Stage.PREPARE, row.lane, screening_id)
+        select(Screening.id, Screening.study_id, Screening.lane, Screening.state, Screening.reason,
+               Screening.changed_at)
+        .where(Screening.id.in_(frozen), Screening.state.in_(_retriable()))
+        .order_by(Screening.id)
+    )  # fmt: skip
+    rows = [row for row in session.execute(query.with_for_update())
+            if frozen[row.id] is None or frozen[row.id] == row.changed_at]  # fmt: skip
+    if not rows:
+        return []
+    values = FRESH | {"state": State.RECEIVED.value, "changed_at": now(session), "tries": tries}
+    session.execute(update(Screening).where(Screening.id.in_([row.id for row in rows])).values(**values))
+    for row in rows:
+        if row.state == State.QUARANTINED:
+            session.execute(update(Screening).where(Screening.id == row.id).values(group_id=new_id()))
+    study_ids = [row.study_id for row in rows]
+    decode_again(session, study_ids, [row.study_id for row in rows if row.reason == Reason.BLOB_MISSING])
+    session.execute(update(Study).where(Study.id.in_(study_ids)).values(read_at=None, read_by=None))
+    return [Restarted(row.study_id, Ring(Stage.PREPARE, row.lane, row.id)) for row in rows]
 
 
-def decode_again(session: Session, study_id: str, *, everything: bool = False) -> None:
-    """Put a study's rejected files back, so that the next attempt decodes them anew; or all of its files."""
-    mine = (ReceivedFile.study_id == study_id, ReceivedFile.blob_key.is_not(None))
-    rejected = update(ReceivedFile).where(*mine, ReceivedFile.disposition == Disposition.REJECTED)
+def decode_again(session: Session, study_ids: Sequence[str], everything: Sequence[str] = ()) -> None:
+    """Put the studies' rejected files back, so that the next attempt decodes them anew; of some, all of their files."""
+    rejected = update(ReceivedFile).where(*_kept(study_ids), ReceivedFile.disposition == Disposition.REJECTED)
     session.execute(rejected.values(disposition=Disposition.ACCEPTED, reason=None, decoded=False))
     if everything:
-        accepted = update(ReceivedFile).where(*mine, ReceivedFile.disposition == Disposition.ACCEPTED)
+        accepted = update(ReceivedFile).where(*_kept(everything), ReceivedFile.disposition == Disposition.ACCEPTED)
         session.execute(accepted.values(decoded=False))
+
+
+def _kept(study_ids: Sequence[str]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return ReceivedFile.study_id.in_(study_ids), ReceivedFile.blob_key.is_not(None)
 
 
 def cancel(session: Session, screening_ids: Sequence[int], reason: str) -> list[str]:

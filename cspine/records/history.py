@@ -1,0 +1,77 @@
+"""The history of a study's attempts, each with what has changed since: the reason to try once more, or not to."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cspine import __version__
+from cspine.reasons import sentence
+from cspine.tables import Attempt, Release
+
+
+@dataclass(frozen=True)
+class Past:
+    """One attempt, and what is other today than it was then."""
+
+    attempt: Attempt
+    release: str | None  # name and version; null where none was chosen yet
+    seconds: float | None  # how long it took; null while it runs
+    sentence: str | None  # the reason in words, of one that did not succeed
+    changed: tuple[str, ...]  # "release demo 1 -> demo 2", "cspine 0.3 -> 0.4"
+
+
+def history(session: Session, screening_id: int) -> list[Past]:
+    """Return the attempts of a screening, the oldest first."""
+    query = (
+        select(Attempt, Release)
+        .outerjoin(Release, Release.id == Attempt.release_id)
+        .where(Attempt.screening_id == screening_id)
+        .order_by(Attempt.id)
+    )
+    now_active = active(session)
+    return [
+        Past(
+            attempt=attempt,
+            release=words(release),
+            seconds=(attempt.ended_at - attempt.started_at).total_seconds() if attempt.ended_at else None,
+            sentence=sentence(attempt.reason) if attempt.reason else None,
+            changed=changes(release, attempt.software, now_active),
+        )
+        for attempt, release in session.execute(query)
+    ]
+
+
+def active(session: Session) -> Release | None:
+    """Return the release that a retry would be screened with."""
+    return session.scalars(select(Release).where(Release.active)).one_or_none()
+
+
+def changes(release: Release | None, software: str, now_active: Release | None) -> tuple[str, ...]:
+    """Say what is other today than in an attempt: the release that it ran with, and the version of cspine."""
+    found: list[str] = []
+    if release is not None and now_active is not None and release.id != now_active.id:
+        was, is_ = words(release), words(now_active)
+        same_name = f" ({release.identity[:8]} -> {now_active.identity[:8]})" if was == is_ else ""
+        found.append(f"release {was} -> {is_}{same_name}")
+    if software != __version__:
+        found.append(f"cspine {software} -> {__version__}")
+    return tuple(found)
+
+
+def words(release: Release | None) -> str | None:
+    """Return name and version of a release."""
+    return f"{release.name} {release.version}" if release is not None else None
+
+
+def latest(session: Session, fingerprint: str) -> tuple[Attempt, Release | None] | None:
+    """Return the latest attempt that failed in this way, with its release; null where none is recorded."""
+    query = (
+        select(Attempt, Release)
+        .outerjoin(Release, Release.id == Attempt.release_id)
+        .where(Attempt.fingerprint == fingerprint)
+        .order_by(Attempt.ended_at.desc())
+        .limit(1)
+    )
+    row = session.execute(query).first()
+    return (row[0], row[1]) if row is not None else None
