@@ -1,10 +1,13 @@
 """The bell: names of queues and tasks, and the sender of messages that carry one id and nothing else.
 
-SQL is the truth. Losing a message loses nothing, since the sweep rings again for what nobody holds.
+SQL is the truth. A bell wakes a worker and does not count: whoever hears it claims what is due, whatever its message
+says, and passes it on where there was any, so that one bell brings all workers to a backlog of any size. Losing a
+message loses nothing, since the sweep rings again for what nobody holds.
 """
 
 from collections.abc import Iterable
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ SET_ASIDE = "set_aside"  # a list of the last messages that were none of ours, t
 MOST_SET_ASIDE = 100
 SOCKET_NOTE = "broker.socket"  # in `var`: where the embedded broker listens
 SOCKET_TIMEOUT = 5.0
+MOST_BELLS = 16  # in one queue; more would wake nobody sooner
 ONE_TRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0}  # a person waits; the sweep rings later
 
 
@@ -95,6 +99,10 @@ class Bell:
         self._settings = settings
 
     @cached_property
+    def _client(self) -> Redis:
+        return connect(self._settings)
+
+    @cached_property
     def _app(self) -> Celery:
         app = Celery("cspine", broker=broker_url(self._settings), set_as_current=False)
         configure(app, self._settings)
@@ -102,23 +110,29 @@ class Bell:
         return app
 
     def ring(self, stage: Stage, lane: str, screening_ids: Iterable[int]) -> None:
-        """Send one message for each screening.
+        """Wake workers for work that was committed: a message for each screening, unless the queue has enough.
 
         Raises `ServiceFault` (broker_unavailable) where the broker does not take them; the sweep rings later.
         """
-        self._send(TASKS[stage], queue_name(stage, lane), screening_ids)
+        ids = list(islice(screening_ids, MOST_BELLS))
+        if ids:
+            room = MOST_BELLS - self.depth(stage, lane)
+            self._send(TASKS[stage], queue_name(stage, lane), ids[: max(0, room)])
 
     def ask(self, explanation_ids: Iterable[int]) -> None:
         """Send one message for each explanation; raises `ServiceFault` as `ring` does."""
         self._send(EXPLAIN_TASK, EXPLAIN, explanation_ids)
 
     def _send(self, task: str, queue: str, ids: Iterable[int]) -> None:
+        ids = list(ids)
+        if not ids:
+            return
         try:
             with self._app.producer_or_acquire() as producer:
                 for id_ in ids:
                     self._app.send_task(task, args=[id_], queue=queue, producer=producer, retry=False)
         except (OperationalError, RedisError, OSError) as error:
-            self.__dict__.pop("_app", None)  # the embedded broker may come back at another address
+            self._forget()
             raise ServiceFault(type(error).__name__, Reason.BROKER_UNAVAILABLE) from error
 
     def depth(self, stage: Stage, lane: str | None = None) -> int:
@@ -131,10 +145,16 @@ class Bell:
 
     def _length(self, names: Iterable[str]) -> int:
         try:
-            with connect(self._settings) as client:
-                return sum(int(client.llen(name)) for name in names)
+            return sum(int(self._client.llen(name)) for name in names)
         except (RedisError, OSError) as error:
+            self._forget()
             raise ServiceFault(type(error).__name__, Reason.BROKER_UNAVAILABLE) from error
+
+    def _forget(self) -> None:
+        """Connect anew at the next use: the embedded broker may come back at another address."""
+        self.__dict__.pop("_app", None)
+        if client := self.__dict__.pop("_client", None):
+            client.close()
 
     def alive(self) -> bool:
         """Say whether the broker answers."""

@@ -19,6 +19,7 @@ from cspine.errors import Usage
 MIN_KEY_LENGTH = 32
 MIN_KEY_CHARACTERS = 8  # distinct ones: a sample, or a short word repeated, has fewer
 SAMPLE_KEY = re.compile("change.?me|secret|sample|example|your.?key|default|password", re.IGNORECASE)
+HOUR = re.compile("([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 class Settings(BaseSettings):
@@ -74,6 +75,9 @@ class Settings(BaseSettings):
     hand_back_seconds: float = Field(
         8.0, validation_alias="CSPINE_HAND_BACK_SECONDS", description="from SIGTERM to giving back work in hand"
     )
+    overnight_window: str = Field(
+        "", validation_alias="CSPINE_OVERNIGHT_WINDOW", description="of the site's clock, 22:00-06:00; empty: always"
+    )
     sweep_seconds: float = Field(15.0, validation_alias="CSPINE_SWEEP_SECONDS")
     visibility_seconds: int = Field(900, validation_alias="CSPINE_VISIBILITY_SECONDS")
     max_tries: int = Field(5, validation_alias="CSPINE_MAX_TRIES")
@@ -100,6 +104,14 @@ class Settings(BaseSettings):
         if name not in available_timezones():
             raise ValueError("is no time zone of the IANA database, such as Europe/Vienna")
         return name
+
+    @field_validator("overnight_window")
+    @classmethod
+    def _known_window(cls, text: str) -> str:
+        begin, hyphen, end = text.partition("-")
+        if text and not (hyphen and HOUR.fullmatch(begin) and HOUR.fullmatch(end) and begin != end):
+            raise ValueError("is no window of the day, such as 22:00-06:00")
+        return text
 
     @field_validator("archive_code_page")
     @classmethod

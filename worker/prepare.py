@@ -41,10 +41,10 @@ class Pictures:
     keys: list[str]  # of the blobs written
 
 
-def claim(own: Runtime, screening_id: int) -> Held | None:
+def claim(own: Runtime) -> Held | None:
     """Claim one study."""
-    name = own.name(Stage.PREPARE)
-    return own.write(lambda session: claims.for_prepare(session, screening_id, name, own.settings))
+    name, turn = own.name(Stage.PREPARE), own.turn()
+    return own.write(lambda session: claims.for_prepare(session, name, own.settings, turn))
 
 
 def run(own: Runtime, held: Held, lease: Lease) -> None:

@@ -3,6 +3,7 @@
 Connections do not survive a fork. The parent's stay with the parent; a child opens its own and never touches those.
 """
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -43,6 +44,11 @@ class Runtime:
         self.settings = settings
         self.database, self.blobs, self.bell = Database.of(settings), BlobStore(settings.blobs), Bell(settings)
         self._patience = patience
+        self._turns = itertools.count(os.getpid())  # children begin at different ones: one that dies often is fair too
+
+    def turn(self) -> int:
+        """Return the number of the next claim, by which lanes take their turns."""
+        return next(self._turns)
 
     @cached_property
     def network(self) -> Network:

@@ -42,15 +42,13 @@ class Picture:
         return hashlib.sha256(self.pixels.tobytes()).hexdigest()
 
 
-def claim(own: Runtime, screening_id: int) -> Held | None:
-    """Claim a study and others that are ready; null where there is nothing, or no sound release to screen with."""
+def claim(own: Runtime) -> Held | None:
+    """Claim studies that are ready; null where there is nothing, or no sound release to screen with."""
     ready = own.network.ready()
     if ready is None:
         return None
-    name = own.name(Stage.SCREEN)
-    return own.write(
-        lambda session: claims.for_screen(session, screening_id, name, ready.device, ready.row.id, own.settings)
-    )
+    name, turn = own.name(Stage.SCREEN), own.turn()
+    return own.write(lambda session: claims.for_screen(session, name, ready.device, ready.row.id, own.settings, turn))
 
 
 def run(own: Runtime, held: Held, lease: Lease) -> None:

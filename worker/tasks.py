@@ -1,4 +1,8 @@
-"""The tasks: an id in, one claim, one pipeline, nothing out. The one place that catches broadly, to record it."""
+"""The tasks: a bell in, one claim, one pipeline, nothing out. The one place that catches broadly, to record it.
+
+A bell only wakes: what is claimed is what is due by the lanes' turns, whatever id the message carries. Where something
+was claimed the bell is passed on, so that it wakes whoever is free next; where there was nothing it ends here.
+"""
 
 import os
 from collections.abc import Callable
@@ -9,6 +13,7 @@ from cspine.errors import ServiceFault
 from cspine.queue import EXPLAIN_TASK, TASKS
 from cspine.reasons import Reason
 from cspine.records.claims import Held, LeaseLost
+from cspine.records.screenings import Ring
 from cspine.states import Stage
 from worker import explain as explaining
 from worker import prepare as preparation
@@ -19,22 +24,22 @@ from worker.lease import Lease
 from worker.runtime import Runtime
 
 MEMORY_STATUS = 70
-Claim = Callable[[Runtime, int], Held | None]
+Claim = Callable[[Runtime], Held | None]
 Pipeline = Callable[[Runtime, Held, Lease], None]
 
 log = structlog.get_logger(__name__)
 
 
 @app.task(name=TASKS[Stage.PREPARE], time_limit=settings.prepare_seconds)  # type: ignore[untyped-decorator]
-def prepare(screening_id: int) -> None:
-    """Decode the files of one study."""
-    perform(preparation.claim, preparation.run, screening_id)
+def prepare(_bell: int) -> None:
+    """Decode the files of what is due."""
+    perform(preparation.claim, preparation.run)
 
 
 @app.task(name=TASKS[Stage.SCREEN], time_limit=settings.screen_seconds)  # type: ignore[untyped-decorator]
-def screen(screening_id: int) -> None:
-    """Analyse one study, and others that are ready, in one batch."""
-    perform(screening.claim, screening.run, screening_id)
+def screen(_bell: int) -> None:
+    """Analyse the studies that are due in one batch."""
+    perform(screening.claim, screening.run)
 
 
 @app.task(name=EXPLAIN_TASK, time_limit=settings.explain_seconds)  # type: ignore[untyped-decorator]
@@ -48,12 +53,13 @@ def explain(explanation_id: int) -> None:
         os._exit(MEMORY_STATUS)  # the parent frees the map
 
 
-def perform(claim: Claim, pipeline: Pipeline, screening_id: int) -> None:
-    """Claim, run, and record whatever ends the run; a fault of the database is left to lease and sweep."""
+def perform(claim: Claim, pipeline: Pipeline) -> None:
+    """Claim, pass the bell on, run, and record whatever ends the run; a silent database is left to lease and sweep."""
     own = runtime.current()
     try:
-        held = claim(own, screening_id)
+        held = claim(own)
         if held is not None:
+            own.ring([Ring(held.stage, held.members[0].lane, held.members[0].screening_id)])
             attempt(own, held, pipeline)
     except ServiceFault as fault:
         log.error("nothing could be recorded", reason=fault.reason.value)

@@ -7,20 +7,22 @@ An attempt is written before the run, so that no way of dying can escape the cou
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Row, Select, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from cspine import __version__
+from cspine import __version__, lanes
 from cspine.database import now
 from cspine.errors import CspineError
 from cspine.reasons import Reason
+from cspine.records import pauses
 from cspine.settings import Settings
-from cspine.states import Outcome, Stage, State
+from cspine.states import Lane, Outcome, Stage, State
 from cspine.tables import Attempt, Claim, Release, Screening, new_id
 
 CPU = "cpu"
+NO_TIME = datetime.min.replace(tzinfo=UTC)
 WORK = {Stage.PREPARE: (State.RECEIVED, State.PREPARING), Stage.SCREEN: (State.READY, State.SCREENING)}
 Candidate = Row[int, str, str, bool]
 
@@ -52,41 +54,51 @@ class Held:
     members: tuple[Member, ...]
 
 
-def for_prepare(session: Session, screening_id: int, worker: str, settings: Settings) -> Held | None:
-    """Claim one received screening; null where somebody else has it, or nothing is to be done."""
-    query = _candidates(State.RECEIVED).where(Screening.id == screening_id).with_for_update(skip_locked=True)
-    return _hold(session, session.execute(query).all(), Stage.PREPARE, worker, CPU, None, settings)
+def for_prepare(session: Session, worker: str, settings: Settings, turn: int) -> Held | None:
+    """Claim a received screening of the lane whose turn it is; null where nothing is to be done."""
+    rows = pick(session, Stage.PREPARE, _lanes(session, settings, turn), 1)
+    return hold(session, rows, Stage.PREPARE, worker, CPU, None, settings)
 
 
-def for_screen(session: Session, screening_id: int, worker: str, device: str, release_id: int,
-               settings: Settings) -> Held | None:  # fmt: skip
-    """Claim a ready screening and others of its lane, at most `screen_batch` together; null where there is nothing.
+def for_screen(session: Session, worker: str, device: str, release_id: int, settings: Settings,
+               turn: int) -> Held | None:  # fmt: skip
+    """Claim ready screenings of the lane whose turn it is, at most `screen_batch`; null where there is nothing.
 
-    One with a group is claimed with exactly its group: these were in a claim that crashed. The release must be the
-    active one; where it is not any more, nothing is claimed.
+    The release must be the active one; where it is not any more, nothing is claimed.
     """
-    named = session.execute(
-        select(Screening.group_id, Screening.lane)
-        .join(Release, Release.id == release_id)
-        .where(Screening.id == screening_id, Screening.state == State.READY, Release.active)
-    ).first()
-    if named is None:
+    if session.scalar(select(Release.active).where(Release.id == release_id)) is not True:
         return None
-    query = _candidates(State.READY)
-    if named.group_id is not None:
-        # Waits for a lock instead of skipping it: two bells of one group must not take half of it each.
-        query = query.where(Screening.group_id == named.group_id).order_by(Screening.id).with_for_update()
-        return _hold(session, session.execute(query).all(), Stage.SCREEN, worker, device, release_id, settings)
-    free = query.where(Screening.group_id.is_(None)).with_for_update(skip_locked=True)
-    rows = list(session.execute(free.where(Screening.id == screening_id)))
-    if rows and settings.screen_batch > 1:
-        others = (
-            free.where(Screening.lane == named.lane, Screening.id != screening_id, Screening.shadow.is_(False))
-            .order_by(Screening.created_at, Screening.id)
-            .limit(settings.screen_batch - 1)
+    rows = pick(session, Stage.SCREEN, _lanes(session, settings, turn), settings.screen_batch)
+    return hold(session, rows, Stage.SCREEN, worker, device, release_id, settings)
+
+
+def pick(session: Session, stage: Stage, lanes: Sequence[Lane], limit: int) -> Sequence[Candidate]:
+    """Lock and return what a worker is to take: of the first of the lanes that has any, the oldest ones.
+
+    Those with a group were in a claim that crashed; they come before the others of their lane, and a group is taken
+    exactly as it is. Shadow screenings are not looked at.
+    """
+    state = WORK[stage][0]
+    for lane in lanes:
+        mine = (Screening.state == state, Screening.lane == lane, Screening.shadow.is_(False))
+        oldest = (Screening.created_at, Screening.id)
+        group = session.scalar(
+            select(Screening.group_id).where(*mine, Screening.group_id.is_not(None)).order_by(*oldest).limit(1)
         )
-        rows += session.execute(others)
-    return _hold(session, rows, Stage.SCREEN, worker, device, release_id, settings)
+        if group is not None:
+            # Waits for a lock instead of skipping it: two workers must not take half of a group each.
+            whole = candidates(state).where(Screening.group_id == group).order_by(Screening.id).with_for_update()
+            if rows := session.execute(whole).all():
+                return rows
+        free = candidates(state).where(*mine, Screening.group_id.is_(None)).order_by(*oldest).limit(limit)
+        if rows := session.execute(free.with_for_update(skip_locked=True)).all():
+            return rows
+    return []
+
+
+def candidates(state: State) -> Select[int, str, str, bool]:
+    """Select the screenings of a state as `hold` takes them; the caller narrows it down and locks the rows."""
+    return select(Screening.id, Screening.study_id, Screening.lane, Screening.cpu_only).where(Screening.state == state)
 
 
 def renew(session: Session, claim_id: str, settings: Settings) -> bool:
@@ -118,13 +130,16 @@ def tries(session: Session, member: Member) -> int:
     return session.scalars(select(Screening.tries).where(Screening.id == member.screening_id)).one()
 
 
-def _candidates(state: State) -> Select[int, str, str, bool]:
-    return select(Screening.id, Screening.study_id, Screening.lane, Screening.cpu_only).where(Screening.state == state)
+def _lanes(session: Session, settings: Settings, turn: int) -> Sequence[Lane]:
+    """Return the lanes that are open, in the order of this turn; a window needs the database's clock, others none."""
+    closed = pauses.closed_lanes(session)
+    moment = now(session) if settings.overnight_window else NO_TIME
+    return lanes.order(turn, lanes.open_lanes(moment, settings, closed))
 
 
-def _hold(session: Session, rows: Sequence[Candidate], stage: Stage, worker: str, device: str,
-          release_id: int | None, settings: Settings) -> Held | None:  # fmt: skip
-    """Write the claim, the compare-and-set on its screenings, and their attempts."""
+def hold(session: Session, rows: Sequence[Candidate], stage: Stage, worker: str, device: str,
+         release_id: int | None, settings: Settings) -> Held | None:  # fmt: skip
+    """Write the claim, the compare-and-set on screenings that were locked, and their attempts; null where none is."""
     if not rows:
         return None
     ids = [row.id for row in rows]

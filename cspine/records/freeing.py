@@ -112,9 +112,8 @@ def _count(session: Session, row: Screening, claim: Claim, failure: Failure, set
     """Count a lone attempt against a screening; quarantine it where that was the last."""
     attempts = row.lone_attempts + 1
     if attempts < settings.max_lone_attempts:
-        alone: dict[str, Any] = {"lone_attempts": attempts, "cpu_only": row.cpu_only or claim.device != CPU}
-        if claim.stage == Stage.SCREEN:
-            alone["group_id"] = row.group_id or new_id()
+        alone: dict[str, Any] = {"lone_attempts": attempts, "cpu_only": row.cpu_only or claim.device != CPU,
+                                 "group_id": row.group_id or new_id()}  # fmt: skip
         return _back(session, row, alone)
     session.execute(
         update(Screening)

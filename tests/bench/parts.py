@@ -1,6 +1,7 @@
 """Milliseconds of the parts of the chain, for one film, in one process."""
 
 import io
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -73,18 +74,18 @@ def of_sql(made: Service, repeats: int = REPEATS) -> Iterator[tuple[str, float]]
     """Give the transactions of one study, and the first page of the triage list."""
     with made.database.write() as session:
         batch = batches.get_or_create(session, "bench", Lane.NORMAL)
-    received: list[int] = []
+    received = itertools.count()
 
     def admit() -> None:
-        stored = Stored(f"bench/{len(received)}", f"{len(received):064x}", 1)
+        number = next(received)
+        stored = Stored(f"bench/{number}", f"{number:064x}", 1)
         with made.database.write() as session:
             (receipt,) = intake.admit(session, batch, [intake.Incoming("bench.png", stored, Header("png"))])
         assert receipt.ring is not None
-        received.append(receipt.ring.screening_id)
 
     def work() -> None:
         with made.database.write() as session:
-            held = claims.for_prepare(session, received.pop(), "bench:prepare:1:1", made.settings)
+            held = claims.for_prepare(session, "bench:prepare:1:1", made.settings, 0)
         assert held is not None
         with made.database.write() as session:
             kept = endings.settle(session, held, made.settings).kept

@@ -61,7 +61,8 @@ def test_production_takes_a_key_drawn_at_random() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("CSPINE_MAX_WAIT_HOURS", "abc"), ("CSPINE_TIMEZONE", "Mars"), ("CSPINE_TIMEZONE", "../etc/passwd"),
-     ("CSPINE_ENV", "prod"), ("CSPINE_SCREEN_BATCH", "0"), ("CSPINE_LOG_LEVEL", "loud")],
+     ("CSPINE_ENV", "prod"), ("CSPINE_SCREEN_BATCH", "0"), ("CSPINE_OVERNIGHT_WINDOW", "22-6"),
+     ("CSPINE_LOG_LEVEL", "loud")],
 )  # fmt: skip
 @pytest.mark.parametrize("command", ["triage", "up", "sweep", "web"])
 def test_a_bad_value_ends_with_2_and_the_name_of_its_variable(

@@ -47,7 +47,7 @@ def test_a_disk_without_room_for_pictures_is_nobodys_fault(
         with database.engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")  # the log of the rows begins anew
         full.fill(LEFT)
-        held = prepare.claim(own, id_)
+        held = prepare.claim(own)
         assert held is not None
         tasks.attempt(own, held, prepare.run)
         waiting = work.row(database, id_)
@@ -59,7 +59,7 @@ def test_a_disk_without_room_for_pictures_is_nobodys_fault(
         Sweep(own.settings, database, Bell(own.settings)).once()
         assert work.row(database, id_).state == State.RECEIVED
     for stage in (prepare, screen):
-        held = stage.claim(own, id_)
+        held = stage.claim(own)
         assert held is not None
         tasks.attempt(own, held, stage.run)
     assert work.row(database, id_).state == State.DONE

@@ -43,7 +43,8 @@ def nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def result_id(own: Runtime, receive: Receive, activate: Activate, database: Database, tiny_release: Path) -> int:
     """Screen a study; the release that answered is then no longer the active one."""
     activate(tiny_release)
-    run(own, prepared(own, receive(png(1, rows=100)))[0])
+    prepared(own, receive(png(1, rows=100)))
+    run(own)
     with database.read() as session:
         return session.scalars(select(Result.id)).one()
 

@@ -77,7 +77,7 @@ def test_openvino_answers_as_tensorflow_does(
     settings: Settings,
 ) -> None:  # fmt: skip
     ids = prepared(own, receive(png(1), png(2)))
-    assert set(run(own, ids[0])) == set(ids)
+    assert set(run(own)) == set(ids)
     assert own.network.on("cpu").runtime == "OpenVINO"
     found = results(database)
     monkeypatch.setattr(network, "available", lambda: False)
@@ -156,7 +156,7 @@ def test_weights_that_were_changed_hold_the_queue_until_they_are_repaired(
     export_store.store(blobs, exported.identity, name, louder(tiny_export, tmp_path / "louder"))
     ids = prepared(own, receive(png(1)))
     for _ in range(2):
-        assert run(own, ids[0]) == []
+        assert run(own) == []
         assert (work.row(database, ids[0]).state, work.row(database, ids[0]).tries) == (State.READY, 0)
         found = fault(database)
         assert found is not None
@@ -165,7 +165,7 @@ def test_weights_that_were_changed_hold_the_queue_until_they_are_repaired(
     told = [words for good, _, words in doctor.examine(Service(settings, database, blobs, Bell(settings))) if not good]
     assert f"sentinel_failed: {found.detail}" in told
     export_store.store(blobs, exported.identity, name, tiny_export)
-    assert run(own, ids[0]) == ids
+    assert run(own) == ids
     assert fault(database) is None
 
 
@@ -184,11 +184,11 @@ def test_pinned_answers_that_were_changed_hold_the_queue_until_a_sound_release_i
     row = activate(folder)
     export_store.store(blobs, row.identity, export_name(), tiny_export)
     ids = prepared(own, receive(png(1)))
-    assert run(own, ids[0]) == []
+    assert run(own) == []
     assert work.row(database, ids[0]).state == State.READY
     found = fault(database)
     assert found is not None
     assert found.reason is Reason.SENTINEL_FAILED
     activate(tiny_release)
-    assert run(own, ids[0]) == ids
+    assert run(own) == ids
     assert fault(database) is None

@@ -83,7 +83,7 @@ def test_what_a_dead_worker_of_this_host_held_is_freed_and_no_one_elses(
     dead, other = 2**22 + 1, "elsewhere"  # no process has a number above 2**22
     names = [freeing.worker_name(host, Stage.PREPARE, pid, 7) for host, pid in ((HOST, dead), (other, dead), (HOST, 1))]
     for id_, name in zip(ids, names, strict=True):
-        work.prepare(database, settings, id_, worker=name)
+        work.take(database, settings, id_, Stage.PREPARE, worker=name)
     patient._safely(patient._free_orphans)
     assert [work.row(database, id_).state for id_ in ids] == [State.RECEIVED, State.PREPARING, State.PREPARING]
 

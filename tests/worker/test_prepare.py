@@ -24,11 +24,17 @@ from worker.runtime import Runtime
 pytestmark = pytest.mark.services
 
 
-def run(own: Runtime, screening_id: int) -> None:
-    """Do what the task does."""
-    held = prepare.claim(own, screening_id)
+def run(own: Runtime) -> None:
+    """Do what one task does."""
+    held = prepare.claim(own)
     assert held is not None
     tasks.attempt(own, held, prepare.run)
+
+
+def run_all(own: Runtime) -> None:
+    """Do what the tasks do until nothing is due."""
+    while held := prepare.claim(own):
+        tasks.attempt(own, held, prepare.run)
 
 
 def film(seed: int, number: str = "3", study: str = "1", **attributes: Any) -> bytes:
@@ -55,7 +61,7 @@ def test_a_picture_becomes_canonical_preview_and_thumbnail(
     own: Runtime, receive: Receive, database: Database, blobs: BlobStore
 ) -> None:
     (id_,) = receive(png(rows=1400, columns=700))
-    run(own, id_)
+    run(own)
     assert work.row(database, id_).state == State.READY
     (image,) = images(database)
     assert (image.rows, image.columns, image.frame) == (1400, 700, 0)
@@ -72,7 +78,7 @@ def test_a_picture_becomes_canonical_preview_and_thumbnail(
 
 def test_a_broken_file_does_not_stop_its_study(own: Runtime, receive: Receive, database: Database) -> None:
     (id_,) = receive(broken("4"), film(1, "3"))
-    run(own, id_)
+    run(own)
     assert work.row(database, id_).state == State.READY
     assert len(images(database)) == 1
     first, second = files(database)
@@ -82,7 +88,7 @@ def test_a_broken_file_does_not_stop_its_study(own: Runtime, receive: Receive, d
 
 def test_a_study_without_any_usable_file_fails_by_that_name(own: Runtime, receive: Receive, database: Database) -> None:
     (id_,) = receive(broken("3"))
-    run(own, id_)
+    run(own)
     failed = work.row(database, id_)
     assert (failed.state, failed.reason, failed.error_kind) == (State.FAILED, "no_usable_image", "permanent")
     assert files(database)[0].disposition == Disposition.REJECTED
@@ -90,11 +96,11 @@ def test_a_study_without_any_usable_file_fails_by_that_name(own: Runtime, receiv
 
 def test_files_that_come_later_are_added(own: Runtime, receive: Receive, database: Database) -> None:
     (id_,) = receive(film(1, "3"))
-    run(own, id_)
+    run(own)
     (first,) = images(database)
     receive(film(2, "4"))
     assert work.row(database, id_).state == State.RECEIVED
-    run(own, id_)
+    run(own)
     assert images(database)[0].id == first.id
     assert len(images(database)) == 2
 
@@ -111,9 +117,9 @@ def test_a_part_that_comes_while_the_first_is_decoded_has_both_read_once(
         return true(file, name, settings)
 
     monkeypatch.setattr(prepare, "decode", decode)
-    run(own, id_)
+    run(own)
     assert (work.row(database, id_).state, images(database)) == (State.RECEIVED, [])
-    run(own, id_)
+    run(own)
     assert work.row(database, id_).state == State.READY
     assert [image.sop_uid for image in images(database)] == [ROOT + "3", ROOT + "4"]
     assert work.outcomes(database, id_) == ["superseded", "done"]
@@ -124,7 +130,7 @@ def test_the_flag_of_a_missing_part_comes_and_goes_and_nobody_waits_for_it(
 ) -> None:
     (id_,) = receive(film(1, "3", NumberOfStudyRelatedInstances=2))
     for flags, more in ((["partial"], film(2, "4")), ([], None)):
-        run(own, id_)
+        run(own)
         assert work.row(database, id_).state == State.READY
         with database.read() as session:
             assert session.scalars(select(Study.flags)).one() == flags
@@ -135,9 +141,8 @@ def test_the_flag_of_a_missing_part_comes_and_goes_and_nobody_waits_for_it(
 def test_the_same_uid_with_other_pixels_is_an_image_of_its_own(
     own: Runtime, receive: Receive, database: Database
 ) -> None:
-    ids = receive(film(1, "3", "1"), film(2, "3", "9"))
-    for id_ in ids:
-        run(own, id_)
+    receive(film(1, "3", "1"), film(2, "3", "9"))
+    run_all(own)
     first, second = images(database)
     assert (first.flags, second.flags) == ([], ["uid_conflict"])
     assert [file.flags for file in files(database)] == [[], ["uid_conflict"]]
@@ -149,10 +154,10 @@ def test_the_same_picture_under_another_header_is_a_duplicate(
     own: Runtime, receive: Receive, database: Database, blobs: BlobStore
 ) -> None:
     (id_,) = receive(film(1))
-    run(own, id_)
+    run(own)
     kept = set(blobs.keys())
     receive(film(1, PatientName="Changed^Name"))
-    run(own, id_)
+    run(own)
     first, second = files(database)
     assert (second.disposition, second.flags, second.duplicate_of) == ("duplicate", ["header_changed"], first.id)
     assert len(images(database)) == 1
@@ -165,8 +170,7 @@ def test_the_same_picture_in_another_study_is_an_image_of_that_study(
 ) -> None:
     """As after a merge of studies: what came before may be gone where it came from."""
     ids = receive(film(1, "3", "1"), film(1, "3", "9"))
-    for id_ in ids:
-        run(own, id_)
+    run_all(own)
     assert [image.flags for image in images(database)] == [[], ["header_changed"]]
     assert {file.disposition for file in files(database)} == {"accepted"}
     assert {work.row(database, id_).state for id_ in ids} == {State.READY}
@@ -175,7 +179,7 @@ def test_the_same_picture_in_another_study_is_an_image_of_that_study(
 def test_a_file_whose_blob_is_gone_fails_by_that_name(own: Runtime, receive: Receive, database: Database) -> None:
     (id_,) = receive(png())
     own.blobs.delete(files(database)[0].blob_key or "")
-    run(own, id_)
+    run(own)
     assert (work.row(database, id_).state, work.row(database, id_).reason) == (State.FAILED, "blob_missing")
 
 
@@ -196,11 +200,11 @@ def test_an_unnamed_fault_is_tried_once_more_then_left_out(
 ) -> None:
     fail_on(monkeypatch, "0.bin", ZeroDivisionError())
     (id_,) = receive(film(1, "3"), film(2, "4"))
-    run(own, id_)
+    run(own)
     waiting = work.row(database, id_)
     assert (waiting.state, waiting.reason, len(images(database))) == (State.WAITING, "internal_error", 1)
     work.set_state(database, id_, State.RECEIVED)
-    run(own, id_)
+    run(own)
     assert work.row(database, id_).state == State.READY
     assert (files(database)[0].disposition, files(database)[0].reason) == (Disposition.REJECTED, "internal_error")
 
@@ -211,7 +215,7 @@ def test_an_unnamed_fault_of_the_only_file_is_kept_with_its_traceback(
     fail_on(monkeypatch, "0.bin", ZeroDivisionError())
     (id_,) = receive(png())
     for _ in range(2):
-        run(own, id_)
+        run(own)
         if work.row(database, id_).state == State.WAITING:
             work.set_state(database, id_, State.RECEIVED)
     assert (work.row(database, id_).state, work.row(database, id_).reason) == (State.FAILED, "internal_error")
@@ -225,7 +229,7 @@ def test_out_of_memory_is_counted_as_a_crash(
     (id_,) = receive(png())
     for _ in range(own.settings.max_lone_attempts):
         with pytest.raises(MemoryError):
-            run(own, id_)
+            run(own)
     assert (work.row(database, id_).state, work.row(database, id_).reason) == (State.QUARANTINED, "decoder_crash")
     assert {attempt.reason for attempt in work.attempts(database, id_)} == {"out_of_memory"}
 
@@ -243,7 +247,7 @@ def test_cancelled_in_the_middle_nothing_is_written(
         return true(file, name, settings)
 
     monkeypatch.setattr(prepare, "decode", decode)
-    run(own, id_)
+    run(own)
     assert work.row(database, id_).state == State.CANCELLED
     assert images(database) == []
     assert set(blobs.keys()) == before
@@ -254,7 +258,7 @@ def test_a_large_study_is_done_in_several_attempts(settings: Settings, receive: 
     own = Runtime(settings.model_copy(update={"prepare_seconds": 0}), patience=0.0)
     (id_,) = receive(*(film(seed, str(seed)) for seed in (3, 4, 5)))
     for done in (1, 2, 3):
-        run(own, id_)
+        run(own)
         assert len(images(database)) == done
     assert work.row(database, id_).state == State.READY
     assert work.outcomes(database, id_) == ["handed_back", "handed_back", "done"]
@@ -268,6 +272,6 @@ def test_a_store_that_is_away_is_nobodys_fault(
     (id_,) = receive(png())
     (tmp_path / "no folder").write_bytes(b"")
     own.blobs = BlobStore(f"file://{tmp_path}/no folder")
-    run(own, id_)
+    run(own)
     waiting = work.row(database, id_)
     assert (waiting.state, waiting.tries, waiting.reason) == (State.WAITING, 0, "storage_unavailable")

@@ -27,9 +27,9 @@ from worker.runtime import Runtime
 pytestmark = pytest.mark.services
 
 
-def run(own: Runtime, screening_id: int) -> list[int]:
+def run(own: Runtime) -> list[int]:
     """Do what the task does; return the screenings that were in the claim."""
-    held = screen.claim(own, screening_id)
+    held = screen.claim(own)
     if held is None:
         return []
     tasks.attempt(own, held, screen.run)
@@ -37,9 +37,7 @@ def run(own: Runtime, screening_id: int) -> list[int]:
 
 
 def prepared(own: Runtime, ids: list[int]) -> list[int]:
-    for id_ in ids:
-        held = prepare.claim(own, id_)
-        assert held is not None
+    while held := prepare.claim(own):
         tasks.attempt(own, held, prepare.run)
     return ids
 
@@ -54,7 +52,7 @@ def test_a_batch_is_answered_in_one_claim(
 ) -> None:
     release = activate(tiny_release)
     ids = prepared(own, receive(png(1), png(2, rows=100), png(3)))
-    assert run(own, ids[1]) == [ids[1], ids[0], ids[2]]
+    assert run(own) == ids
     assert work.states(database, ids) == {State.DONE}
     found = results(database)
     assert len(found) == 3
@@ -85,9 +83,9 @@ def test_the_answer_does_not_depend_on_its_company(
     activate(tiny_release)
     ids = prepared(own, receive(png(1), png(2), png(3)))
     own.settings = own.settings.model_copy(update={"screen_batch": 1})
-    assert [run(own, id_) for id_ in ids[:1]] == [ids[:1]]
+    assert run(own) == ids[:1]
     own.settings = own.settings.model_copy(update={"screen_batch": 2})
-    assert run(own, ids[1]) == ids[1:]
+    assert run(own) == ids[1:]
     together = results(database)
     with database.read() as session:
         images = {image.id: image for image in session.scalars(select(Image))}
@@ -109,7 +107,7 @@ def test_only_the_study_at_fault_fails(
     with database.read() as session:
         image = session.scalars(select(Image).where(Image.study_id == work.row(database, ids[1]).study_id)).one()
     own.blobs.delete(image.canonical_key)
-    run(own, ids[0])
+    run(own)
     assert [work.row(database, id_).state for id_ in ids] == [State.DONE, State.FAILED, State.DONE]
     assert work.row(database, ids[1]).reason == "blob_missing"
     assert len(results(database)) == 2
@@ -126,7 +124,7 @@ def test_what_one_image_says_is_kept_though_its_study_fails(
     with database.read() as session:
         first, second = session.scalars(select(Image).order_by(Image.id))
     own.blobs.delete(second.canonical_key)
-    run(own, id_)
+    run(own)
     assert work.row(database, id_).state == State.FAILED
     assert [result.image_id for result in results(database)] == [first.id]
 
@@ -137,10 +135,10 @@ def test_a_further_file_adds_its_answer_and_repeats_none(
     activate(tiny_release)
     cells = np.random.default_rng(0).integers(0, 4095, (50, 40), np.uint16)
     ids = prepared(own, receive(dicom(cells)))
-    run(own, ids[0])
+    run(own)
     (first,) = results(database)
     prepared(own, receive(dicom(cells[::-1], SOPInstanceUID=ROOT + "4")))
-    run(own, ids[0])
+    run(own)
     assert work.row(database, ids[0]).state == State.DONE
     assert len(results(database)) == 2
     assert results(database)[0].id == first.id
@@ -161,9 +159,10 @@ def test_a_part_that_comes_while_the_first_is_screened_leaves_no_answer_of_half(
         return true(store, image)
 
     monkeypatch.setattr(screen, "_read", read)
-    run(own, ids[0])
+    run(own)
     assert (work.row(database, ids[0]).state, results(database)) == (State.RECEIVED, [])
-    run(own, prepared(own, ids)[0])
+    prepared(own, ids)
+    run(own)
     assert work.row(database, ids[0]).state == State.DONE
     assert len({result.image_id for result in results(database)}) == len(results(database)) == 2
     with database.read() as session:
@@ -175,8 +174,8 @@ def test_unlike_the_training_data_is_flagged(
     own: Runtime, receive: Receive, activate: Activate, database: Database, tiny_release: Path, tmp_path: Path
 ) -> None:
     activate(tiny.variant(tiny_release, tmp_path / "narrow", "2", threshold=-1.0))
-    ids = prepared(own, receive(png(1)))
-    run(own, ids[0])
+    prepared(own, receive(png(1)))
+    run(own)
     (result,) = results(database)
     assert result.flags == ["out_of_distribution"]
     with database.read() as session:
@@ -194,7 +193,7 @@ def test_a_broken_release_screens_nothing_and_says_which_file(
     whole = blobs.get(key)
     blobs.delete(key)
     blobs.put_bytes(whole[:-1], key=key)
-    assert run(own, ids[0]) == []
+    assert run(own) == []
     assert work.row(database, ids[0]).state == State.READY
     assert [attempt.stage for attempt in work.attempts(database, ids[0])] == ["prepare"], "no try was counted"
     with database.read() as session:
@@ -204,7 +203,7 @@ def test_a_broken_release_screens_nothing_and_says_which_file(
     assert "model.keras" in fault.detail
     blobs.delete(key)
     blobs.put_bytes(whole, key=key)
-    assert run(own, ids[0]) == ids
+    assert run(own) == ids
     with database.read() as session:
         assert heartbeats.fault(session) is None
 
@@ -225,11 +224,11 @@ def test_a_release_whose_files_do_not_fit_screens_nothing_and_says_which_file(
     releases.seal(folder)
     activate(folder)
     ids = prepared(own, receive(png(1)))
-    assert run(own, ids[0]) == []
+    assert run(own) == []
     assert (work.row(database, ids[0]).state, work.row(database, ids[0]).tries) == (State.READY, 0)
     assert fault(database).detail == "tiny 2: model.keras does not fit card.json"
     activate(tiny_release)
-    assert run(own, ids[0]) == ids, "another release is loaded at once"
+    assert run(own) == ids, "another release is loaded at once"
 
 
 @pytest.mark.parametrize(("error", "reason"), [(ValueError("Doe^Jane"), Reason.BROKEN_RELEASE),
@@ -250,21 +249,21 @@ def test_whatever_keeps_a_release_from_loading_is_said_and_not_tried_at_each_mes
         return true(folder)
 
     monkeypatch.setattr(model_release, "load", load)
-    assert [run(own, ids[0]) for _ in range(3)] == [[], [], []]
+    assert [run(own) for _ in range(3)] == [[], [], []]
     assert len(loaded) == 1
     assert (fault(database).reason, fault(database).detail) == (
         reason, f"tiny 1 cannot be loaded ({type(error).__name__})"
     )  # fmt: skip
     steady = network.time.monotonic
     monkeypatch.setattr(network.time, "monotonic", lambda: steady() + network.RETRY_SECONDS)
-    assert run(own, ids[0]) == ids
+    assert run(own) == ids
     with database.read() as session:
         assert heartbeats.fault(session) is None
 
 
 def test_without_a_release_nothing_is_claimed(own: Runtime, receive: Receive, database: Database) -> None:
-    ids = prepared(own, receive(png(1)))
-    assert run(own, ids[0]) == []
+    prepared(own, receive(png(1)))
+    assert run(own) == []
     with database.read() as session:
         fault = heartbeats.fault(session)
     assert fault is not None
@@ -277,9 +276,9 @@ def test_each_result_says_which_release_made_it(
     first = activate(tiny_release)
     ids = prepared(own, receive(png(1), png(2)))
     own.settings = own.settings.model_copy(update={"screen_batch": 1})
-    run(own, ids[0])
+    run(own)
     second = activate(tiny.variant(tiny_release, tmp_path / "second", "2"))
-    run(own, ids[1])
+    run(own)
     assert [result.release_id for result in results(database)] == [first.id, second.id]
     assert [work.row(database, id_).release_id for id_ in ids] == [first.id, second.id]
 
@@ -295,7 +294,7 @@ def test_a_database_that_is_away_at_the_end_leaves_no_trace(
         raise ServiceFault("gone", Reason.DATABASE_UNAVAILABLE)
 
     monkeypatch.setattr("cspine.records.results.add", away)
-    run(own, ids[0])
+    run(own)
     waiting = work.row(database, ids[0])
     assert (waiting.state, waiting.tries, waiting.reason) == (State.WAITING, 0, "database_unavailable")
     assert results(database) == []

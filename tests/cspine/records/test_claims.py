@@ -1,15 +1,17 @@
 """Claims: one compare-and-set, exactly one holder, attempts written before the run."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
-from cspine.database import Database
-from cspine.records import claims, endings, releases, screenings
+from cspine.database import Database, now
+from cspine.lanes import TURNS
+from cspine.records import claims, endings, pauses, releases, screenings
 from cspine.settings import Settings
-from cspine.states import Stage, State
+from cspine.states import Lane, Stage, State
 from cspine.tables import Attempt, Claim, Release, new_id
 from tests.cspine.records import makers, work
 
@@ -18,51 +20,95 @@ pytestmark = pytest.mark.services
 
 def test_prepare_takes_one_and_writes_the_attempt_before_the_run(database: Database, settings: Settings) -> None:
     first, second = work.make(database, 2, State.RECEIVED)
-    held = work.take(database, settings, first, Stage.PREPARE)
+    held = work.prepare(database, settings)
     assert work.members(held) == [first]
     assert work.row(database, first).state == State.PREPARING
     assert work.row(database, second).state == State.RECEIVED
     attempt = work.attempts(database, first)[0]
     assert (attempt.outcome, attempt.number, attempt.company, attempt.ended_at) == ("running", 1, 1, None)
+    assert held is not None
     assert attempt.id == held.members[0].attempt_id
 
 
-def test_a_second_bell_for_the_same_screening_gets_nothing(database: Database, settings: Settings) -> None:
+def test_a_second_bell_for_the_same_work_gets_nothing(database: Database, settings: Settings) -> None:
     (only,) = work.make(database, 1, State.RECEIVED)
-    work.take(database, settings, only, Stage.PREPARE)
-    assert work.prepare(database, settings, only) is None
+    assert work.members(work.prepare(database, settings)) == [only]
+    assert work.prepare(database, settings) is None
     assert len(work.attempts(database, only)) == 1
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.READY])
-def test_a_bell_for_anything_but_ready_gets_nothing(database: Database, settings: Settings, state: State) -> None:
-    (only,) = work.make(database, 1, state)
-    assert work.screen(database, settings, only) is None
+def test_nothing_but_what_is_ready_is_screened(database: Database, settings: Settings, state: State) -> None:
+    work.make(database, 1, state)
+    assert work.screen(database, settings) is None
 
 
-def test_a_bell_for_an_unknown_screening_gets_nothing(database: Database, settings: Settings) -> None:
-    work.make(database, 1)
-    assert work.screen(database, settings, 987_654_321) is None
-    assert work.prepare(database, settings, 987_654_321) is None
+def test_nothing_is_claimed_where_nothing_is(database: Database, settings: Settings) -> None:
+    work.make(database, 1, State.DONE)
+    assert work.screen(database, settings) is None
+    assert work.prepare(database, settings) is None
 
 
-def test_screen_takes_the_named_one_and_the_oldest_others_of_its_lane(database: Database, settings: Settings) -> None:
+def test_a_shadow_is_not_taken_as_if_it_were_shown(database: Database, settings: Settings) -> None:
+    work.make(database, 1, shadow=True, lane="overnight")
+    assert work.screen(database, settings) is None
+
+
+def test_screen_takes_the_oldest_of_the_lane_whose_turn_it_is(database: Database, settings: Settings) -> None:
     settings = settings.model_copy(update={"screen_batch": 3})
     urgent = work.make(database, 2, lane="urgent")
     ids = work.make(database, 6)
-    held = work.take(database, settings, ids[5])
-    assert work.members(held) == [ids[5], ids[0], ids[1]]
+    held = work.screen(database, settings, TURNS.index(Lane.NORMAL))
+    assert work.members(held) == ids[:3]
     assert work.states(database, urgent) == {State.READY}
     assert [attempt.company for attempt in work.attempts(database, ids[0])] == [3]
+    assert held is not None
     assert held.release_id is not None
     assert work.row(database, ids[0]).release_id == held.release_id
+    assert work.members(work.screen(database, settings, TURNS.index(Lane.URGENT))) == urgent
+    assert work.members(work.screen(database, settings, TURNS.index(Lane.URGENT))) == ids[3:], "it has nothing itself"
 
 
-def test_those_with_a_group_run_with_exactly_their_group(database: Database, settings: Settings) -> None:
-    group = work.make(database, 3, group_id=new_id())
+def test_of_ten_claims_seven_two_and_one(database: Database, settings: Settings) -> None:
+    for lane in Lane:
+        work.make(database, 12, State.RECEIVED, lane=lane)
+    helds = [work.prepare(database, settings, turn) for turn in range(100, 110)]
+    taken = Counter(member.lane for held in helds if held for member in held.members)
+    assert taken == {"urgent": 7, "normal": 2, "overnight": 1}
+
+
+def test_nothing_is_claimed_from_a_lane_that_is_paused(database: Database, settings: Settings) -> None:
+    work.make(database, 1, State.RECEIVED, lane="urgent")
+    (normal,) = work.make(database, 1, State.RECEIVED)
+    with database.write() as session:
+        pauses.pause(session, "urgent", "network work", "ada")
+    assert work.members(work.prepare(database, settings)) == [normal]
+    assert work.prepare(database, settings) is None
+    with database.write() as session:
+        pauses.resume(session, "urgent", "ada")
+        pauses.pause(session, "all", "network work", "ada")
+    assert work.prepare(database, settings) is None
+    with database.write() as session:
+        pauses.resume(session, "all", "ada")
+    assert work.prepare(database, settings) is not None
+
+
+def test_overnight_work_waits_for_its_window(database: Database, settings: Settings) -> None:
+    (only,) = work.make(database, 1, State.RECEIVED, lane="overnight")
+    with database.read() as session:
+        moment = now(session)
+    hours = [f"{moment + timedelta(hours=one):%H:%M}" for one in (-1, 1, 2)]
+    later = settings.model_copy(update={"overnight_window": f"{hours[1]}-{hours[2]}"})
+    assert work.prepare(database, later) is None
+    at_once = settings.model_copy(update={"overnight_window": f"{hours[0]}-{hours[1]}"})
+    assert work.members(work.prepare(database, at_once)) == [only]
+
+
+def test_those_with_a_group_run_first_and_with_exactly_their_group(database: Database, settings: Settings) -> None:
     free = work.make(database, 4)
-    assert work.members(work.screen(database, settings, free[0])) == free
-    assert work.members(work.screen(database, settings, group[1])) == group
+    group = work.make(database, 3, group_id=new_id())
+    assert work.members(work.screen(database, settings)) == group
+    assert work.members(work.screen(database, settings)) == free
 
 
 def test_no_work_is_taken_for_a_release_that_is_not_active_any_more(database: Database, settings: Settings) -> None:
@@ -71,7 +117,7 @@ def test_no_work_is_taken_for_a_release_that_is_not_active_any_more(database: Da
         old = session.scalars(select(Release.id)).one()
         releases.activate(session, makers.release(session, active=False))
     with database.write() as session:
-        assert claims.for_screen(session, only, work.WORKER, "cpu", old, settings) is None
+        assert claims.for_screen(session, work.WORKER, "cpu", old, settings, 0) is None
     assert work.row(database, only).state == State.READY
 
 
@@ -85,8 +131,9 @@ def test_one_that_crashed_on_a_gpu_runs_on_the_processor(database: Database, set
 def test_attempts_are_numbered_within_their_screening(database: Database, settings: Settings) -> None:
     (only,) = work.make(database, 1, State.RECEIVED)
     with database.write() as session:
-        endings.settle(session, work_held := claims.for_prepare(session, only, "w", settings), settings)  # type: ignore[arg-type]
-    assert work_held is not None
+        held = claims.for_prepare(session, "w", settings, 0)
+        assert held is not None
+        endings.settle(session, held, settings)
     work.take(database, settings, only)
     assert [attempt.number for attempt in work.attempts(database, only)] == [1, 2]
 
@@ -116,11 +163,11 @@ def test_a_write_in_the_middle_is_refused_once_the_study_was_taken_away(database
 
 
 def test_many_at_once_share_the_work_without_overlap(database: Database, settings: Settings) -> None:
-    """Eight takers, each bell heard by two of them: every screening is in exactly one claim."""
+    """Eight takers, twice as many bells as screenings: every screening is in exactly one claim."""
     settings = settings.model_copy(update={"screen_batch": 4})
     ids = work.make(database, 30)
     with ThreadPoolExecutor(8) as pool:
-        helds = list(pool.map(lambda id_: work.screen(database, settings, id_), [*ids, *reversed(ids)]))
+        helds = list(pool.map(lambda turn: work.screen(database, settings, turn), range(60)))
     taken = [member for held in helds if held for member in work.members(held)]
     assert sorted(taken) == ids
     assert all(len(held.members) <= 4 for held in helds if held)
@@ -131,5 +178,5 @@ def test_many_at_once_share_the_work_without_overlap(database: Database, setting
 def test_a_group_is_never_split_by_bells_at_once(database: Database, settings: Settings) -> None:
     ids = work.make(database, 12, group_id=new_id())
     with ThreadPoolExecutor(6) as pool:
-        helds = [held for held in pool.map(lambda id_: work.screen(database, settings, id_), ids) if held]
+        helds = [held for held in pool.map(lambda turn: work.screen(database, settings, turn), range(12)) if held]
     assert [work.members(held) for held in helds] == [ids]

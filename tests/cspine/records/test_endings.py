@@ -39,7 +39,7 @@ def test_prepared_becomes_ready_and_screened_becomes_done(database: Database, se
 def test_settling_twice_writes_once(database: Database, settings: Settings) -> None:
     """A commit whose answer was lost is tried again, and finds that it was done."""
     ids = work.make(database, 3)
-    held = work.take(database, settings, ids[0])
+    held = work.take(database, settings, ids)
     assert settle(database, settings, held) == ids
     assert settle(database, settings, held) == []
     assert [work.outcomes(database, id_) for id_ in ids] == [["done"]] * 3
@@ -61,7 +61,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(database: Database, setting
 
 def test_the_others_go_on_when_one_was_cancelled_or_changed(database: Database, settings: Settings) -> None:
     ids = work.make(database, 3)
-    held = work.take(database, settings, ids[0])
+    held = work.take(database, settings, ids)
     with database.write() as session:
         screenings.cancel(session, [ids[0]], "cancelled")
         screenings.begin(session, session.get_one(Study, held.members[1].study_id), "normal")
@@ -72,7 +72,7 @@ def test_the_others_go_on_when_one_was_cancelled_or_changed(database: Database, 
 
 def test_one_fails_and_its_company_is_done(database: Database, settings: Settings) -> None:
     ids = work.make(database, 3)
-    held = work.take(database, settings, ids[0])
+    held = work.take(database, settings, ids)
     error = Permanent("no such blob", Reason.BLOB_MISSING)
     assert settle(database, settings, held, {ids[1]: error}) == [ids[0], ids[2]]
     failed = work.row(database, ids[1])

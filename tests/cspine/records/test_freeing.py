@@ -26,14 +26,10 @@ def test_a_poison_is_found_by_halves_and_its_neighbours_are_done(database: Datab
     ids = work.make(database, 16)
     poison = ids[5]
     companies = []
-    bells = [ids[0]]
-    while bells:
-        held = work.screen(database, settings, bells.pop(0))
-        if held is None:
-            continue
+    while held := work.screen(database, settings):
         if poison in work.members(held):
             companies.append(len(held.members))
-            bells += [ring.screening_id for ring in crash(database, settings, held.claim_id)]
+            crash(database, settings, held.claim_id)
         else:
             with database.write() as session:
                 assert len(endings.settle(session, held, settings).succeeded) == len(held.members)
@@ -70,7 +66,7 @@ def test_alone_on_another_device_it_runs_on_the_processor_next(database: Databas
 
 def test_what_is_left_of_a_company_is_not_counted_as_alone(database: Database, settings: Settings) -> None:
     ids = work.make(database, 2)
-    held = work.take(database, settings, ids[0])
+    held = work.take(database, settings, ids)
     work.set_state(database, ids[1], State.CANCELLED)
     assert [ring.screening_id for ring in crash(database, settings, held.claim_id)] == [ids[0]]
     assert work.row(database, ids[0]).lone_attempts == 0
@@ -90,14 +86,14 @@ def test_freed_at_once_by_two_it_is_counted_once(database: Database, settings: S
 
 def test_handed_back_nothing_is_counted(database: Database, settings: Settings) -> None:
     ids = work.make(database, 3)
-    claim_id = work.take(database, settings, ids[0]).claim_id
+    claim_id = work.take(database, settings, ids).claim_id
     with database.write() as session:
         rings = freeing.hand_back(session, claim_id)
     assert [ring.screening_id for ring in rings] == ids
     assert work.states(database, ids) == {State.READY}
     assert {work.row(database, id_).group_id for id_ in ids} == {None}
     assert work.outcomes(database, ids[0]) == ["handed_back"]
-    assert work.members(work.screen(database, settings, ids[0])) == ids
+    assert work.members(work.screen(database, settings)) == ids
 
 
 def test_a_lease_expires_by_the_clock_and_not_before(database: Database, settings: Settings) -> None:
@@ -126,7 +122,8 @@ def test_a_child_is_told_from_its_sisters_and_a_parent_has_all(database: Databas
     parent = freeing.worker_name("a:host", Stage.PREPARE, 7)
     ids = work.make(database, 3, State.RECEIVED)
     for id_, child in zip(ids, (1, 2, 21), strict=True):
-        work.prepare(database, settings, id_, worker=freeing.worker_name("a:host", Stage.PREPARE, 7, child))
+        name = freeing.worker_name("a:host", Stage.PREPARE, 7, child)
+        work.take(database, settings, id_, Stage.PREPARE, worker=name)
     with database.read() as session:
         own = freeing.open_claims(session, freeing.worker_name("a:host", Stage.PREPARE, 7, 2))
         assert [claim.worker for claim in own] == ["a.host:prepare:7:2"]

@@ -34,22 +34,31 @@ def make(
     return ids
 
 
-def prepare(database: Database, settings: Settings, id_: int, worker: str = "host:prepare:1:2") -> Held | None:
+def prepare(database: Database, settings: Settings, turn: int = 0, worker: str = "host:prepare:1:2") -> Held | None:
+    """Claim what is due, as a prepare worker does."""
     with database.write() as session:
-        return claims.for_prepare(session, id_, worker, settings)
+        return claims.for_prepare(session, worker, settings, turn)
 
 
-def screen(database: Database, settings: Settings, id_: int, worker: str = WORKER, device: str = "cpu") -> Held | None:
+def screen(database: Database, settings: Settings, turn: int = 0, device: str = "cpu") -> Held | None:
+    """Claim what is due, as a screen worker does."""
     with database.write() as session:
         release = session.scalars(select(Release.id).where(Release.active)).one()
-        return claims.for_screen(session, id_, worker, device, release, settings)
+        return claims.for_screen(session, WORKER, device, release, settings, turn)
 
 
-def take(database: Database, settings: Settings, id_: int, stage: Stage = Stage.SCREEN, device: str = "cpu") -> Held:
-    """Claim what must be there to be claimed."""
-    held = (
-        prepare(database, settings, id_) if stage is Stage.PREPARE else screen(database, settings, id_, device=device)
-    )
+def take(
+    database: Database, settings: Settings, ids: int | list[int], stage: Stage = Stage.SCREEN, device: str = "cpu",
+    worker: str = WORKER,
+) -> Held:  # fmt: skip
+    """Claim exactly these, which are in the state that their stage takes them from."""
+    named = [ids] if isinstance(ids, int) else ids
+    with database.write() as session:
+        release = session.scalars(select(Release.id).where(Release.active)).one() if stage is Stage.SCREEN else None
+        query = claims.candidates(claims.WORK[stage][0]).where(Screening.id.in_(named)).order_by(Screening.id)
+        rows = session.execute(query.with_for_update()).all()
+        held = claims.hold(session, rows, stage, worker, device, release, settings)
+    assert members(held) == named
     assert held is not None
     return held
 
