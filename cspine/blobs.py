@@ -1,7 +1,8 @@
-"""The blob store: bytes under random keys, in a folder or any other store that fsspec reaches.
+"""The blob store: bytes under random keys, in a folder, in S3, or in any other store that fsspec reaches.
 
 Content is streamed while it is hashed and never held whole in memory. A blob appears under its key only when it is
 complete: in a folder it is written beside, fsynced and renamed; an object store commits when the upload is closed.
+No blob is found by listing: SQL names each key, and only the search for orphans walks over the store.
 """
 
 import errno
@@ -9,18 +10,19 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from types import ModuleType
+from typing import IO, Any, BinaryIO, cast
 
 import fsspec
-from fsspec.implementations.local import LocalFileSystem
 
 from cspine.errors import Permanent, Refused, ServiceFault
 from cspine.reasons import Reason
 
 CHUNK = 2**20
+PART = ".part"  # ends the name of a file that is being written
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,24 @@ class BlobStore:
     """One store; every key is given out by it and no other code forms a path."""
 
     def __init__(self, url: str) -> None:
-        """Name the store; nothing is opened or made until the first use."""
-        self._fs, root = fsspec.core.url_to_fs(url)
-        self._root = root.rstrip("/")
-        self._local = isinstance(self._fs, LocalFileSystem)
+        """Name the store; nothing is opened or made until the first use. Raises `Usage` where it is no address."""
+        self._url = url
+        protocol = url.partition("://")[0] if "://" in url else "file"
+        self._local = protocol in {"file", "local"}
+        self._s3 = _s3() if protocol in {"s3", "s3a"} else None  # imported for who uses it: it takes half a second
+        self._foreign: tuple[type[Exception], ...] = self._s3.FAULTS if self._s3 else ()
+        self._address = self._s3.parse(url) if self._s3 else None
+        self._root = self._address.root if self._address else fsspec.core.url_to_fs(url)[1].rstrip("/")
+        self._connected: dict[int, Any] = {}  # by process id
+
+    @property
+    def _fs(self) -> Any:
+        """The file system of this process: a connection does not survive a fork, and the parent's is never touched."""
+        pid = os.getpid()
+        if pid not in self._connected:
+            made = self._s3.connect(self._address) if self._s3 else fsspec.core.url_to_fs(self._url)[0]
+            self._connected.setdefault(pid, made)
+        return self._connected[pid]
 
     def put(self, source: BinaryIO | IO[bytes], limit: int | None = None, suffix: str = "") -> Stored:
         """Copy a stream into a new blob.
@@ -61,6 +77,10 @@ class BlobStore:
     def put_bytes(self, data: bytes, suffix: str = "", key: str | None = None) -> str:
         """Store bytes under a new key, or under one given out before, and return the key."""
         key = key or _new_key(suffix)
+        if not self._local:
+            with self._faults():
+                self._fs.pipe_file(self._path(key), data)  # one request, where a stream takes up to four
+            return key
         with self._writing(key) as target:
             target.write(data)
         return key
@@ -68,22 +88,26 @@ class BlobStore:
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
         """Open a blob as a seekable binary stream; raises `Permanent` (blob_missing) where it is gone."""
-        with _faults(), self._fs.open(self._path(key), "rb") as file:
+        options = {"block_size": self._s3.READ_BLOCK} if self._s3 else {}
+        with self._faults(), self._fs.open(self._path(key), "rb", **options) as file:
             yield cast(BinaryIO, file)
 
     def get(self, key: str) -> bytes:
         """Return a whole blob; for small ones (canonical pictures, previews)."""
+        if self._s3:
+            with self._faults():
+                return bytes(self._fs.cat_file(self._path(key), max_concurrency=1))  # one request, no question before
         with self.open(key) as file:
             return file.read()
 
     def exists(self, key: str) -> bool:
         """Say whether the blob is there."""
-        with _faults():
+        with self._faults():
             return bool(self._fs.exists(self._path(key)))
 
     def delete(self, key: str) -> None:
         """Remove a blob; one that is already gone is no error."""
-        with _faults():
+        with self._faults():
             try:
                 self._fs.rm_file(self._path(key))
             except FileNotFoundError:
@@ -91,10 +115,10 @@ class BlobStore:
 
     def keys(self) -> Iterator[str]:
         """Walk over the keys of all complete blobs."""
-        with _faults():
+        with self._faults():
             for path in self._fs.find(self._root) if self._fs.exists(self._root) else []:
                 key = path[len(self._root) + 1 :]
-                if not key.endswith(".part"):
+                if not key.endswith(PART):
                     yield key
 
     def _path(self, key: str) -> str:
@@ -104,29 +128,67 @@ class BlobStore:
 
     @contextmanager
     def _writing(self, key: str) -> Iterator[IO[bytes]]:
-        path = self._path(key)
-        with _faults():
-            if not self._local:
-                with self._fs.open(path, "wb") as file:
-                    try:
-                        yield file
-                    except BaseException:
-                        if hasattr(file, "discard"):
-                            file.discard()
-                        raise
-                return
-            final, part = Path(path), Path(f"{path}.part")
-            for folder in (Path(self._root), final.parent):  # of parents, mkdir gives the mode to the last only
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
-                with part.open("xb") as file:
-                    yield file
-                    file.flush()
-                    os.fsync(file.fileno())
-                part.rename(final)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
+        with self._faults(), self._file(self._path(key)) if self._local else self._upload(self._path(key)) as file:
+            yield file
+
+    @contextmanager
+    def _upload(self, path: str) -> Iterator[IO[bytes]]:
+        """Send a stream to an object store, which shows it when it is whole; what breaks off is taken back."""
+        file = self._fs.open(path, "wb", **({"block_size": self._s3.WRITE_BLOCK} if self._s3 else {}))
+        try:
+            yield file
+        except BaseException:
+            with suppress(Exception):  # the store that failed may fail here too; the error that counts is the first
+                file.discard()
+            if self._s3:
+                file.closed = True  # else the end of the object would commit it after all
+            raise
+        file.close()
+
+    @contextmanager
+    def _file(self, path: str) -> Iterator[IO[bytes]]:
+        """Write a file beside its place, and move it there when it is whole and on the disk."""
+        final, part = Path(path), Path(f"{path}{PART}")
+        for folder in (Path(self._root), final.parent):  # of parents, mkdir gives the mode to the last only
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            with part.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.rename(final)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Name the store's errors: a blob that is gone is permanent; a store that is gone or full is nobody's try."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            if self._gone(error):
+                raise ServiceFault("the store itself is not there", Reason.STORAGE_UNAVAILABLE) from error
+            raise Permanent("no such blob", Reason.BLOB_MISSING) from error
+        except OSError as error:
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} or (self._s3 and self._s3.is_full(error))
+            reason = Reason.STORAGE_FULL if full else Reason.STORAGE_UNAVAILABLE
+            raise ServiceFault(type(error).__name__, reason) from error
+        except self._foreign as error:
+            raise ServiceFault(type(error).__name__, Reason.STORAGE_UNAVAILABLE) from error
+
+    def _gone(self, error: FileNotFoundError) -> bool:
+        """Say whether the whole store is away: no study may fail for good because a bucket or a mount is missing."""
+        if self._s3:
+            with self._faults():
+                return bool(self._s3.bucket_is_gone(self._fs, self._address, error))
+        return self._local and not Path(self._root).is_dir()
+
+
+def _s3() -> ModuleType:
+    from cspine import s3
+
+    return s3
 
 
 def _read(source: BinaryIO | IO[bytes]) -> bytes:
@@ -139,15 +201,3 @@ def _read(source: BinaryIO | IO[bytes]) -> bytes:
 def _new_key(suffix: str) -> str:
     name = secrets.token_hex(16)
     return f"{name[:2]}/{name[2:]}{suffix}"
-
-
-@contextmanager
-def _faults() -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise Permanent("no such blob", Reason.BLOB_MISSING) from error
-    except OSError as error:
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-        reason = Reason.STORAGE_FULL if full else Reason.STORAGE_UNAVAILABLE
-        raise ServiceFault(type(error).__name__, reason) from error

@@ -10,6 +10,7 @@ import pytest
 from cspine.blobs import BlobStore
 from cspine.errors import Permanent, Refused, ServiceFault
 from cspine.reasons import Reason
+from cspine.settings import Settings
 
 pytestmark = pytest.mark.services
 
@@ -36,9 +37,22 @@ def test_too_large_leaves_nothing_behind(blobs: BlobStore, settings: object, tmp
 
 
 def test_a_missing_blob_is_permanent(blobs: BlobStore) -> None:
+    blobs.put_bytes(b"another")
     with pytest.raises(Permanent) as missing, blobs.open("aa/gone"):
         pass
     assert missing.value.reason is Reason.BLOB_MISSING
+
+
+def test_a_store_that_is_not_mounted_is_a_fault_of_the_service(blobs: BlobStore, settings: Settings) -> None:
+    """Else every study in work would fail for good while a shared folder is away."""
+    key = blobs.put_bytes(b"here")
+    folder = settings.var / "blobs"
+    folder.rename(settings.var / "away")
+    with pytest.raises(ServiceFault) as fault:
+        blobs.get(key)
+    assert fault.value.reason is Reason.STORAGE_UNAVAILABLE
+    (settings.var / "away").rename(folder)
+    assert blobs.get(key) == b"here"
 
 
 @pytest.mark.parametrize("key", ["../x", "/etc/passwd", "a/../../b", "a\\b"])

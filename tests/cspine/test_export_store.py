@@ -21,6 +21,7 @@ def export(tmp_path: Path) -> Path:
 
 
 def test_what_was_stored_is_fetched(blobs: BlobStore, export: Path, tmp_path: Path) -> None:
+    blobs.put_bytes(b"something else")
     assert export_store.fetch(blobs, IDENTITY, "one", tmp_path / "cache") is None
     export_store.store(blobs, IDENTITY, "one", export)
     found = export_store.fetch(blobs, IDENTITY, "one", tmp_path / "cache")
@@ -51,6 +52,7 @@ def test_a_damaged_blob_is_none(blobs: BlobStore, export: Path, tmp_path: Path, 
     else:
         (export / releases.SUMS).unlink()
         export_store.store(blobs, IDENTITY, "one", export)
+    blobs.put_bytes(b"something else")
     assert export_store.fetch(blobs, IDENTITY, "one", tmp_path / "cache") is None
     assert list((tmp_path / "cache" / "exports" / IDENTITY).iterdir()) == []
 
