@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from cspine.errors import Usage
 
 MIN_KEY_LENGTH = 32
+MIN_TOKEN_LENGTH = 16
 MIN_KEY_CHARACTERS = 8  # distinct ones: a sample, or a short word repeated, has fewer
 SAMPLE_KEY = re.compile("change.?me|secret|sample|example|your.?key|default|password", re.IGNORECASE)
 HOUR = re.compile("([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -84,6 +85,12 @@ class Settings(BaseSettings):
     max_lone_attempts: int = Field(3, validation_alias="MAX_LONE_ATTEMPTS")
     retry_first_seconds: float = Field(10.0, validation_alias="CSPINE_RETRY_FIRST_SECONDS")
     retry_most_seconds: float = Field(600.0, validation_alias="CSPINE_RETRY_MOST_SECONDS")
+    orphan_hours: float = Field(
+        24.0,
+        validation_alias="CSPINE_ORPHAN_HOURS",
+        ge=0,
+        description="until a blob that no row names is removed; 0: never",
+    )
 
     # Triage
     max_wait_hours: float = Field(24.0, validation_alias="CSPINE_MAX_WAIT_HOURS", description="0 turns overdue off")
@@ -94,6 +101,7 @@ class Settings(BaseSettings):
     web_threads: int = Field(32, validation_alias="CSPINE_WEB_THREADS")
     session_hours: float = Field(12.0, validation_alias="CSPINE_SESSION_HOURS")
     signin_minutes: int = Field(15, validation_alias="CSPINE_SIGNIN_MINUTES")
+    metrics_token: str = Field("", validation_alias="CSPINE_METRICS_TOKEN", description="of who may read /metrics")
     stream_seconds: float = Field(
         30.0, validation_alias="CSPINE_STREAM_SECONDS", description="length of an event stream"
     )
@@ -112,6 +120,13 @@ class Settings(BaseSettings):
         if text and not (hyphen and HOUR.fullmatch(begin) and HOUR.fullmatch(end) and begin != end):
             raise ValueError("is no window of the day, such as 22:00-06:00")
         return text
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _long_token(cls, token: str) -> str:
+        if token and len(token) < MIN_TOKEN_LENGTH:
+            raise ValueError(f"has fewer than {MIN_TOKEN_LENGTH} characters")
+        return token
 
     @field_validator("archive_code_page")
     @classmethod
