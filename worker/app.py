@@ -6,13 +6,14 @@ from celery import Celery, signals
 
 from cspine import logs, queue
 from cspine.settings import Settings, quiet_libraries
-from worker import parent, runtime
+from worker import parent, runtime, transport
 
 quiet_libraries()  # for `celery -A`; the command has done it
 settings = Settings()
 app = Celery("cspine", include=["worker.tasks"], task_cls="worker.request:Task")
 app.add_defaults(lambda: {"broker_url": queue.broker_url(settings)})
 queue.configure(app, settings)
+transport.use(app)
 app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=False,  # a poison would be delivered again for ever; the lease brings its study back
