@@ -1,0 +1,114 @@
+"""Retrying and discarding in bulk: a preview that freezes the members, one confirmation, and sending by and by.
+
+Each step is a transaction of its own, so that a hundred thousand members lock nobody out for long, and whatever
+process begins it, the sweep ends it.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from cspine.blobs import BlobStore
+from cspine.database import Database
+from cspine.errors import Usage
+from cspine.records import bulk, bulk_moves, freezing
+from cspine.records.bulk import BulkView
+from cspine.records.screenings import Ring
+from cspine.records.selections import Selection
+from cspine.settings import Settings
+
+LOOK_SECONDS = 2.0  # that a person waits for files to be looked up in the store
+STEP_SECONDS = 5.0  # of one pass of the sweep, whose other steps wait meanwhile
+STALE = timedelta(hours=24)  # a preview that nobody has confirmed is removed
+
+Send = Callable[[Sequence[Ring]], object]
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What became of a confirmation."""
+
+    first: bool  # false: somebody confirmed it before, and nothing was done
+    view: BulkView
+
+
+def preview(database: Database, blobs: BlobStore, settings: Settings, action: str, selection: Selection, actor: str,
+            reason: str | None = None) -> str:  # fmt: skip
+    """Freeze a selection, look up its files in the blob store, and return the id of the preview."""
+    with database.write() as session:
+        bulk_id = freezing.freeze(session, action, selection, actor, reason)
+    if action == bulk_moves.RETRY:
+        _look(database, blobs, bulk_id)
+    return bulk_id
+
+
+def confirm(database: Database, send: Send, settings: Settings, bulk_id: str, actor: str) -> Confirmed:
+    """Confirm a preview and send the first of it; raises `Usage` where there is none of this id."""
+    with database.write() as session:
+        first = bulk_moves.confirm(session, bulk_id, actor)
+    if first:
+        with database.write() as session:
+            rings = bulk_moves.advance(session, bulk_id, settings).rings
+        send(rings)
+    with database.read() as session:
+        seen = bulk.view(session, bulk_id, settings)
+    if seen is None:
+        raise Usage("it was removed")
+    return Confirmed(first, seen)
+
+
+def finish(database: Database, send: Send, settings: Settings, bulk_id: str) -> None:
+    """Send all that may be sent now, chunk by chunk; what waits for a canary goes on waiting."""
+    more = True
+    while more:
+        with database.write() as session:
+            moved = bulk_moves.advance(session, bulk_id, settings)
+        send(moved.rings)
+        more = moved.more
+
+
+def forget(database: Database, bulk_id: str) -> None:
+    """Remove a preview that was only looked at."""
+    with database.write() as session:
+        bulk_moves.forget(session, bulk_id)
+
+
+def step(database: Database, settings: Settings) -> list[Ring]:
+    """Move on what is under way, for some seconds at most; the sweep's part. Returns what is to be rung for."""
+    ends = time.monotonic() + STEP_SECONDS
+    with database.read() as session:
+        under_way, stale = bulk_moves.moving(session), bulk_moves.stale(session, STALE)
+    for bulk_id in stale:
+        forget(database, bulk_id)
+    rings: list[Ring] = []
+    for bulk_id in under_way:
+        more = True
+        while more and time.monotonic() < ends:
+            with database.write() as session:
+                moved = bulk_moves.advance(session, bulk_id, settings)
+            rings += moved.rings
+            more = moved.more
+    return rings
+
+
+def _look(database: Database, blobs: BlobStore, bulk_id: str) -> None:
+    """Look up the members' files: all of them, or as many as there is time for, those of the first and then at random.
+
+    A folder answers for a hundred thousand within the time, an object store for some dozens.
+    """
+    with database.read() as session:
+        found = list(freezing.inputs(session, bulk_id))
+    found.sort(key=lambda one: one[0])
+    first, rest = found[:10], found[10:]
+    random.Random(bulk_id).shuffle(rest)  # noqa: S311  # a sample, no secret
+    ends, looked, gone = time.monotonic() + LOOK_SECONDS, 0, set()
+    for position, key in (*first, *rest):
+        if time.monotonic() > ends:
+            break
+        looked += 1
+        if not blobs.exists(key):
+            gone.add(position)
+    with database.write() as session:
+        freezing.note_inputs(session, bulk_id, len(found), looked, sorted(gone))
