@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from cspine.preprocessing import VERSION
 from cspine.states import Disposition, Outcome, State
 from cspine.tables import Attempt, Batch, Claim, Image, ReceivedFile, Release, Result, Screening, Study, new_id
 
@@ -87,3 +88,11 @@ def result(session: Session, of: Image, by: Attempt, model: Release, label: str,
     session.add(row)
     session.flush()
     return row
+
+
+def answer(image_id: int, label: str, share: float = 0.9) -> dict[str, Any]:
+    """Return columns of `Result` as a worker hands them to `results.add`."""
+    normal = share if label == "normal" else 1 - share
+    return {"image_id": image_id, "preprocessing": VERSION, "input_sha256": "0" * 64, "label": label,
+            "probabilities": {label: share}, "urgency": 1 - normal, "flagged": label != "normal", "flags": [],
+            "timings": {}}  # fmt: skip
