@@ -13,6 +13,7 @@ from datetime import timedelta
 from cspine.blobs import BlobStore
 from cspine.database import Database
 from cspine.errors import Usage
+from cspine.queue import MOST_BELLS
 from cspine.records import bulk, bulk_moves, freezing
 from cspine.records.bulk import BulkView
 from cspine.records.screenings import Ring
@@ -51,7 +52,7 @@ def confirm(database: Database, send: Send, settings: Settings, bulk_id: str, ac
     if first:
         with database.write() as session:
             rings = bulk_moves.advance(session, bulk_id, settings).rings
-        send(rings)
+        send(few(rings))
     with database.read() as session:
         seen = bulk.view(session, bulk_id, settings)
     if seen is None:
@@ -65,7 +66,7 @@ def finish(database: Database, send: Send, settings: Settings, bulk_id: str) -> 
     while more:
         with database.write() as session:
             moved = bulk_moves.advance(session, bulk_id, settings)
-        send(moved.rings)
+        send(few(moved.rings))
         more = moved.more
 
 
@@ -90,7 +91,15 @@ def step(database: Database, settings: Settings) -> list[Ring]:
                 moved = bulk_moves.advance(session, bulk_id, settings)
             rings += moved.rings
             more = moved.more
-    return rings
+    return few(rings)
+
+
+def few(rings: Sequence[Ring]) -> list[Ring]:
+    """Return as many bells of each lane as its queue may hold: they wake workers, and do not count the work."""
+    found: list[Ring] = []
+    for place in dict.fromkeys((ring.stage, ring.lane) for ring in rings):
+        found += [ring for ring in rings if (ring.stage, ring.lane) == place][:MOST_BELLS]
+    return found
 
 
 def _look(database: Database, blobs: BlobStore, bulk_id: str) -> None:
