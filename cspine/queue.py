@@ -19,11 +19,13 @@ from redis.exceptions import RedisError
 from cspine.errors import ServiceFault
 from cspine.reasons import Reason
 from cspine.settings import Settings
-from cspine.states import Lane, Stage
+from cspine.states import SHADOW, Lane, Stage
 
 TASKS = {Stage.PREPARE: "cspine.prepare", Stage.SCREEN: "cspine.screen"}
 EXPLAIN = "explain"  # the queue of maps on demand, whose messages carry the id of an explanation
 EXPLAIN_TASK = "cspine.explain"
+REPLAY = "replay"  # the queue of shadow screenings, which the workers of `explain` consume when no map is asked for
+REPLAY_TASK = "cspine.replay"
 TASK_PREFIX = "cspine."  # a message for any other task is none of ours
 SET_ASIDE = "set_aside"  # a list of the last messages that were none of ours, the newest first
 MOST_SET_ASIDE = 100
@@ -34,8 +36,8 @@ ONE_TRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0}  # a perso
 
 
 def queue_name(stage: Stage, lane: str) -> str:
-    """Return the queue of a stage and a lane, such as `prepare.urgent`."""
-    return f"{stage}.{lane}"
+    """Return the queue of a stage and a lane, such as `prepare.urgent`; shadows have one of their own."""
+    return REPLAY if lane == SHADOW else f"{stage}.{lane}"
 
 
 def queues_of(stage: Stage) -> list[str]:
@@ -117,7 +119,8 @@ class Bell:
         ids = list(islice(screening_ids, MOST_BELLS))
         if ids:
             room = MOST_BELLS - self.depth(stage, lane)
-            self._send(TASKS[stage], queue_name(stage, lane), ids[: max(0, room)])
+            task = REPLAY_TASK if lane == SHADOW else TASKS[stage]
+            self._send(task, queue_name(stage, lane), ids[: max(0, room)])
 
     def ask(self, explanation_ids: Iterable[int]) -> None:
         """Send one message for each explanation; raises `ServiceFault` as `ring` does."""
