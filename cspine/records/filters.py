@@ -99,7 +99,8 @@ def choices(session: Session) -> Choices:
     given_up = Filter().conditions()
 
     def distinct(column: InstrumentedAttribute[Any]) -> list[str]:
-        query = select(column).join(Study, Study.id == Screening.study_id).where(*given_up, column.is_not(None))
+        query = select(column).select_from(Screening).join(Study, Study.id == Screening.study_id)
+        query = query.where(*given_up, column.is_not(None))
         return list(session.scalars(query.distinct().order_by(column).limit(MOST_CHOICES)))
 
     releases = select(Release).where(Release.id.in_(select(Screening.release_id).where(*given_up))).order_by(Release.id)
