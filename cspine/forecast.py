@@ -5,7 +5,7 @@ prepared flows on to be screened. A lane is first in, first out, so that a batch
 off up to the batch's last study. Studies that keep coming into other lanes are taken to go on coming.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -63,6 +63,15 @@ class Backlog:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """One of the last studies of a batch to be prepared: a single child works on it, however many there are."""
+
+    seconds: float  # of preparing it
+    after: float = 0.0  # seconds of a child of the batch's work that come after it in its lane
+    since: datetime | None = None  # when a worker took it; null where none has yet
+
+
+@dataclass(frozen=True)
 class Situation:
     """Everything that the end of a batch depends on."""
 
@@ -71,7 +80,8 @@ class Situation:
     backlog: Mapping[tuple[Stage, Lane], Backlog]
     onward: Mapping[Lane, float] = field(default_factory=dict)  # seconds of screening for a second of preparing
     arrivals: Mapping[Lane, float] = field(default_factory=dict)  # seconds of preparing that come in each second
-    tail: float = 0.0  # seconds that the last study takes once its turn has come
+    pieces: Sequence[Piece] = ()
+    company: Mapping[Stage, float] = field(default_factory=dict)  # seconds of one claim
     not_before: datetime | None = None  # when the last of those that wait for another try are tried
 
 
@@ -80,9 +90,9 @@ def end(situation: Situation, openings: Openings) -> datetime | None:
 
     `openings` gives the lanes that are open at a moment, and until when that stays so.
     """
-    moment = situation.moment
+    moment = prepared = situation.moment
     backlog = {key: replace(lot) for key, lot in situation.backlog.items()}
-    limit = moment + HORIZON
+    limit, rate = moment + HORIZON, situation.strength[Stage.PREPARE]
     step = _step(situation)
     while any(lot.until > NOTHING for lot in backlog.values()):
         if moment > limit:
@@ -92,10 +102,43 @@ def end(situation: Situation, openings: Openings) -> datetime | None:
             moment = changes
             continue
         seconds = step if changes is None else min(step, max((changes - moment).total_seconds(), SHORTEST))
+        before = _to_prepare(backlog)
         _flow(situation, backlog, lanes, seconds)
         moment += timedelta(seconds=seconds)
-    moment += timedelta(seconds=situation.tail)
+        after = _to_prepare(backlog)
+        if before > NOTHING:
+            prepared = moment
+            rate = (before - after) / seconds if after > NOTHING else rate
+    moment = max(moment + timedelta(seconds=_unequal(situation)), _last_prepared(situation, prepared, rate))
     return max(moment, situation.not_before) if situation.not_before is not None else moment
+
+
+def _to_prepare(backlog: Mapping[tuple[Stage, Lane], Backlog]) -> float:
+    return sum(lot.until for (stage, _), lot in backlog.items() if stage is Stage.PREPARE)
+
+
+def _unequal(situation: Situation) -> float:
+    """Return how many seconds the children of the second stage end one after the other, on average."""
+    children = max(situation.strength[Stage.SCREEN], 1.0)
+    return situation.company.get(Stage.SCREEN, 0.0) / 2 * (1 - 1 / children)
+
+
+def _last_prepared(situation: Situation, prepared: datetime, rate: float) -> datetime:
+    """Return when what is prepared last will be screened, where screening waits for it.
+
+    A large study near the end is what all wait for: it begins when what is before it is done, and one child works on
+    it while the others have nothing more to do.
+    """
+    if not any(stage is Stage.PREPARE and lot.until > NOTHING for (stage, _), lot in situation.backlog.items()):
+        return situation.moment
+    longest = situation.company.get(Stage.PREPARE, 0.0) / 2
+    for piece in situation.pieces:
+        if piece.since is not None:
+            ends = (piece.since - prepared).total_seconds() + piece.seconds
+        else:
+            ends = piece.seconds - (piece.seconds + piece.after) / max(rate, 1.0)
+        longest = max(longest, ends)
+    return prepared + timedelta(seconds=longest + situation.company.get(Stage.SCREEN, 0.0))
 
 
 def shares(strength: float, wanted: Mapping[Lane, float]) -> dict[Lane, float]:
@@ -132,7 +175,7 @@ def _step(situation: Situation) -> float:
     for lane, ratio in situation.onward.items():
         first = situation.backlog.get((Stage.PREPARE, lane))
         work[Stage.SCREEN] += first.until * ratio if first else 0.0
-    alone = max(work[stage] / situation.strength[stage] for stage in Stage)
+    alone = max((work[stage] / power for stage, power in situation.strength.items() if power), default=0.0)
     return min(max(alone / STEPS, SHORTEST), LONGEST)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from cspine.records.claims import WORK
 from cspine.states import IN_WORK, Disposition, Lane, Stage, State
-from cspine.tables import Batch, ReceivedFile, Screening
+from cspine.tables import Batch, Claim, ReceivedFile, Screening
 
 SAMPLE = 300  # studies of a lane whose files are counted, for the mean of all of them
 IN_HAND = 0.5  # of a study that a worker holds now so much is still to be done, on average
@@ -128,6 +128,38 @@ def others(session: Session, mine: Own, batch: Batch | None) -> dict[Place, Othe
         for place, (before, behind) in totals.items()
         if before or behind
     }
+
+
+def last(session: Session, batch: Batch) -> list[tuple[Size, datetime | None]]:
+    """Return the batch's last studies that are to be prepared, the very last first; with when a worker took it.
+
+    What one claim holds is done one after the other, and is returned as one.
+    """
+    mine = select(ReceivedFile.study_id).where(
+        ReceivedFile.batch_id == batch.id, ReceivedFile.disposition == Disposition.ACCEPTED
+    )
+    states = WORK[Stage.PREPARE]
+    latest = (
+        select(Screening.id, Screening.study_id, Screening.claim_id, Screening.created_at)
+        .where(Screening.study_id.in_(mine), Screening.shadow.is_(False), Screening.state.in_(states))
+        .order_by(Screening.created_at.desc(), Screening.id.desc())
+        .limit(SAMPLE)
+        .subquery()
+    )
+    key = func.coalesce(latest.c.claim_id, latest.c.study_id)
+    held = (func.count(latest.c.id.distinct()), func.count(), func.coalesce(func.sum(ReceivedFile.size), 0))
+    query = (
+        select(*held, func.max(Claim.started_at, type_=Claim.started_at.type))
+        .select_from(latest)
+        .join(
+            ReceivedFile,
+            (ReceivedFile.study_id == latest.c.study_id) & (ReceivedFile.disposition == Disposition.ACCEPTED),
+        )
+        .outerjoin(Claim, Claim.id == latest.c.claim_id)
+        .group_by(key)
+        .order_by(func.max(latest.c.created_at).desc(), func.max(latest.c.id).desc())
+    )
+    return [(Size(studies, files, float(size)), since) for studies, files, size, since in session.execute(query)]
 
 
 def streams(session: Session, moment: datetime, without: Collection[Lane]) -> dict[Lane, float]:

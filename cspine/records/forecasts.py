@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from cspine import forecast, lanes
 from cspine.database import now
-from cspine.forecast import Backlog, Expected, Forecast, Openings, Situation, Why
+from cspine.forecast import Backlog, Expected, Forecast, Openings, Piece, Situation, Why
 from cspine.records import backlogs, paces, pauses
 from cspine.records.backlogs import Own, Place, Size
 from cspine.records.paces import Paces
@@ -123,11 +123,17 @@ def _situation(session: Session, mine: Own, measured: Paces, batch: Batch | None
         backlog=backlog,
         onward={lane: price(Stage.SCREEN, one) / price(Stage.PREPARE, one) for lane, one in kinds.items()},
         arrivals=arrivals,
-        # The last study is in the middle of a company of others in one stage, and in a company of its own in the next.
-        tail=sum(
-            strengths[stage].claim_seconds * (1.0 if stage is Stage.SCREEN else 0.5)
-            for stage in mine.stages
-            if stage in strengths
-        ),
+        pieces=_pieces(session, measured, batch) if batch is not None and Stage.PREPARE in mine.stages else (),
+        company={stage: known.claim_seconds for stage, known in strengths.items()},
         not_before=mine.next_try,
     )
+
+
+def _pieces(session: Session, measured: Paces, batch: Batch) -> list[Piece]:
+    """Price the batch's last studies, and what comes after each of them."""
+    pieces, after = [], 0.0
+    for size, since in backlogs.last(session, batch):
+        seconds = measured[Stage.PREPARE].cost.of(size.files, size.bytes)
+        pieces.append(Piece(seconds, after, since))
+        after += 0.0 if since else seconds
+    return pieces
