@@ -28,6 +28,7 @@ COMMANDS = {
     "phantom": "cspine.commands.phantom:phantom",
     "pretrained": "models.pretrained.commands:pretrained",
     "release": "cspine.commands.release:release",
+    "retries": "cspine.commands.retry:retries",
     "retry": "cspine.commands.retry:retry",
     "screen": "cspine.commands.screen:screen",
     "sweep": "worker.commands:sweep",

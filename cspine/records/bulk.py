@@ -126,7 +126,7 @@ def view(session: Session, bulk_id: str, settings: Settings) -> BulkView | None:
         sent=states.get(bulk_moves.SENT, 0) + states.get(bulk_moves.CANARY, 0),
         skipped=sum(one.count for one in skips),
         skips=skips,
-        skipped_studies=tuple(skipped(session, bulk, SHOWN_SKIPPED)),
+        skipped_studies=tuple(skipped(session, bulk_id, SHOWN_SKIPPED)),
         canary=bulk.canary,
         canaries=canaries,
         progress=_progress(session, bulk) if bulk.confirmed_at is not None else {},
@@ -154,8 +154,9 @@ def recent(session: Session, limit: int = 20,
     ]  # fmt: skip
 
 
-def skipped(session: Session, bulk: Bulk, limit: int | None = None) -> list[tuple[str, str]]:
+def skipped(session: Session, bulk_id: str, limit: int | None = None) -> list[tuple[str, str]]:
     """Return the studies that were left out, each with its reason."""
+    bulk = session.get_one(Bulk, bulk_id)
     query = (
         select(Screening.study_id, BulkMember.reason)
         .join(Screening, Screening.id == BulkMember.screening_id)

@@ -59,13 +59,6 @@ class Group:
             "first_seen": self.first_seen.isoformat(),
             "last_seen": self.last_seen.isoformat(),
             "studies": list(self.studies),
-            "stage": self.stage,
-            "failed": self.failed,
-            "quarantined": self.quarantined,
-            "last_hour": self.trend.last_hour,
-            "last_24h": self.trend.last_day,
-            "last_7d": self.trend.last_week,
-            "changed": list(self.changed),
         }
 
 
