@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from cspine.records import explanations, freeing
+from cspine import lanes, retrying
+from cspine.database import now
+from cspine.records import explanations, freeing, pauses
 from cspine.records import sweep as records
 from cspine.records.screenings import Ring
-from cspine.states import Lane, Stage
+from cspine.states import Stage
 
 if TYPE_CHECKING:
     from worker.sweep import Sweep
@@ -32,14 +34,15 @@ class Step:
 
 def leases(own: Sweep) -> list[Ring]:
     """Free the claims whose lease has run out, each in a transaction of its own."""
-    if own.patient:
-        return []
     with own.database.read() as session:
+        outage = own.outage
+        if outage is not None and now(session) < outage + timedelta(seconds=own.settings.lease_seconds):
+            return []  # their holders have not had the time to renew them
         claim_ids = freeing.expired(session, own.settings)
     rings: list[Ring] = []
     for claim_id in claim_ids:
         with own.database.write() as session:
-            rings += freeing.expire(session, claim_id, own.settings)
+            rings += freeing.expire(session, claim_id, own.settings, outage)
     own.counts["expired"] += len(claim_ids)
     return rings
 
@@ -53,11 +56,13 @@ def retries(own: Sweep) -> list[Ring]:
 
 
 def lost_bells(own: Sweep) -> list[Ring]:
-    """Ring for the oldest work of every lane whose queue is empty; raises `ServiceFault` without a broker."""
+    """Ring for the oldest work of every open lane whose queue is empty; raises `ServiceFault` without a broker."""
     age = timedelta(seconds=own.settings.sweep_seconds)
     rings: list[Ring] = []
+    with own.database.read() as session:
+        open_ = lanes.open_lanes(now(session), own.settings, pauses.closed_lanes(session))
     for stage in Stage:
-        for lane in Lane:
+        for lane in open_:
             if own.bell.depth(stage, lane) == 0:
                 with own.database.read() as session:
                     rings += records.unrung(session, stage, lane, age)
@@ -79,9 +84,15 @@ def maps(own: Sweep) -> list[Ring]:
     return []
 
 
+def bulks(own: Sweep) -> list[Ring]:
+    """Move bulk retries and discards on: what a canary has set free, and what a page began and did not end."""
+    return retrying.step(own.database, own.settings)
+
+
 STEPS = (
     Step("leases", 0, leases),
     Step("retries", 0, retries),
+    Step("bulks", 0, bulks),
     Step("lost bells", 0, lost_bells),
     Step("maps", 0, maps),
 )

@@ -42,8 +42,8 @@ class Swept:
 class Sweep:
     """The sweep of one process.
 
-    Leases are let be for the length of one after anything that kept workers from renewing theirs: a database that was
-    away, or a clock that was set.
+    Anything that kept workers from renewing their leases is an outage: a database that was away, or a clock that was
+    set. When it ended stands in the heartbeat, so that every sweep knows, one that begins now included.
     """
 
     settings: Settings
@@ -53,18 +53,14 @@ class Sweep:
     counts: Counter[str] = field(default_factory=Counter)  # of the pass that runs
     _errors: dict[str, str] = field(default_factory=dict, init=False)  # by step: what kept it from being done
     _ran: dict[str, float] = field(default_factory=dict, init=False)  # by step, on the steady clock
-    _patient_until: float = field(default=0.0, init=False)
+    outage: datetime | None = field(default=None, init=False)  # when the last one ended, by the database's clock
+    _away: bool = field(default=False, init=False)
     _last: tuple[datetime, float] | None = field(default=None, init=False)
 
     @property
     def name(self) -> str:
         """The name of this process among the heartbeats."""
         return f"{HOST[-80:]}:{KIND}:{os.getpid()}"
-
-    @property
-    def patient(self) -> bool:
-        """Say whether leases are let be for a while."""
-        return time.monotonic() < self._patient_until
 
     @cached_property
     def blobs(self) -> BlobStore:
@@ -82,8 +78,7 @@ class Sweep:
             with self.database.write() as session:
                 heartbeats.beat(session, self.name, KIND, self._detail)
         except ServiceFault:
-            self._last = None
-            self._be_patient()
+            self._away = True
             raise
         swept = Swept(self.counts["expired"], self.counts["due"], self.counts["rung"])
         if self.counts.total():
@@ -116,23 +111,31 @@ class Sweep:
             self._errors.pop(step.name, None)
 
     def _ring(self, rings: Sequence[Ring]) -> None:
+        queues: dict[tuple[Stage, str], list[int]] = {}
         for ring in rings:
-            self.bell.ring(ring.stage, ring.lane, [ring.screening_id])
+            queues.setdefault((ring.stage, ring.lane), []).append(ring.screening_id)
+        for (stage, lane), ids in queues.items():
+            self.bell.ring(stage, lane, ids)
 
     @property
     def _detail(self) -> dict[str, Any] | None:
-        return {"steps": dict(self._errors)} if self._errors else None
+        detail: dict[str, Any] = {"steps": dict(self._errors)} if self._errors else {}
+        if self.outage is not None:
+            detail[heartbeats.OUTAGE] = self.outage.isoformat()
+        return detail or None
 
     def _look_at_the_clock(self) -> None:
-        """Compare the database's clock with one that nobody sets."""
+        """Ask the database for the time, and compare its clock with one that nobody sets."""
         with self.database.read() as session:
             moment, steady = now(session), time.monotonic()
+            seen = heartbeats.last_outage(session)
         if self._last is not None:
             drift = (moment - self._last[0]).total_seconds() - (steady - self._last[1])
             if abs(drift) > self.settings.lease_seconds / 3:
                 log.warning("a clock was set", seconds=round(drift))
-                self._be_patient()
+                self._away = True
+        if self._away:
+            self.outage, self._away = moment, False
+        elif seen is not None and (self.outage is None or seen > self.outage):
+            self.outage = seen
         self._last = moment, steady
-
-    def _be_patient(self) -> None:
-        self._patient_until = time.monotonic() + self.settings.lease_seconds

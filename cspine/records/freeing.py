@@ -1,28 +1,30 @@
 """Freeing: what a dead, frozen or leaving worker held goes back to work, so that it can be counted and bounded.
 
 When a claim of several crashes, nobody knows which of them did it: they run again in halves, then alone. Only a crash
-alone counts against a screening; its neighbours keep their count. After `max_lone_attempts` it is quarantined.
+alone counts against a screening; its neighbours keep their count. After `max_lone_attempts` it is quarantined. What was
+lost with a whole worker, or by an outage, counts against nobody.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from cspine.database import now
 from cspine.failure import Failure, at_station, of_process
 from cspine.reasons import Reason
-from cspine.records import studies
+from cspine.records import heartbeats, studies
 from cspine.records.claims import CPU, WORK, locked
 from cspine.records.endings import close
 from cspine.records.screenings import Ring
 from cspine.settings import Settings
 from cspine.states import Outcome, Stage, State
-from cspine.tables import Claim, Screening, new_id
+from cspine.tables import Attempt, Claim, Screening, new_id
 
 SEPARATOR = ":"
+MOST_LOSSES = 6
 POISON = {Stage.PREPARE: Reason.DECODER_CRASH, Stage.SCREEN: Reason.POISON}
 
 
@@ -36,12 +38,38 @@ def crash(session: Session, claim_id: str, settings: Settings, reason: Reason = 
     return _free(session, claim_id, settings, Outcome.CRASHED, reason)
 
 
-def expire(session: Session, claim_id: str, settings: Settings) -> list[Ring]:
-    """Free a claim whose lease ran out; nothing happens where it was renewed or ended in the meantime."""
-    still = select(Claim.id).where(Claim.id == claim_id, _is_expired(session, settings)).with_for_update()
-    if session.execute(still).first() is None:
+def expire(session: Session, claim_id: str, settings: Settings, outage: datetime | None = None) -> list[Ring]:
+    """Free a claim whose lease ran out; nothing happens where it was renewed or ended in the meantime.
+
+    It counts where the child alone is silent. Where its whole worker is, or where nobody could renew anything because
+    of an outage that ended at the given time, it is a loss.
+    """
+    still = select(Claim).where(Claim.id == claim_id, _is_expired(session, settings)).with_for_update()
+    claim = session.scalars(still).first()
+    if claim is None:
         return []
+    renewed = claim.expires_at - timedelta(seconds=settings.lease_seconds)
+    if (outage is not None and renewed <= outage) or renewed > now(session):  # the latter: a clock was set back
+        return lost(session, claim_id, settings, Reason.DATABASE_UNAVAILABLE)
+    if heartbeats.silent(session, claim.worker.rpartition(SEPARATOR)[0]):
+        return lost(session, claim_id, settings, Reason.LEASE_EXPIRED)
     return _free(session, claim_id, settings, Outcome.EXPIRED, Reason.LEASE_EXPIRED)
+
+
+def lost(session: Session, claim_id: str, settings: Settings, reason: Reason) -> list[Ring]:
+    """Free a claim that was lost with its whole worker, or by an outage: nothing says that a study of it did that.
+
+    It is handed back and counts as nobody's attempt. A study that was lost `MOST_LOSSES` times is no bad luck any more:
+    from then on a loss counts like a crash, so that one which takes whole machines down cannot do so for ever.
+    """
+    if not locked(session, claim_id):
+        return []
+    rows = _members(session, session.get_one(Claim, claim_id))
+    if rows and _losses(session, rows) >= MOST_LOSSES:
+        return _free(session, claim_id, settings, Outcome.CRASHED, reason)
+    rings = [_back(session, row, {}) for row in rows]
+    close(session, claim_id, Outcome.HANDED_BACK, of_process(reason, Stage(rows[0].stage)) if rows else None)
+    return rings
 
 
 def hand_back(session: Session, claim_id: str) -> list[Ring]:
@@ -88,6 +116,19 @@ def _free(session: Session, claim_id: str, settings: Settings, outcome: Outcome,
         rings = [ring for row in rows if (ring := _count(session, row, claim, failure, settings))]
     close(session, claim_id, outcome, failure)
     return rings
+
+
+def _losses(session: Session, rows: Sequence[Screening]) -> int:
+    """Count how often the one of these that was lost most often was lost."""
+    query = (
+        select(func.count())
+        .where(Attempt.screening_id.in_([row.id for row in rows]), Attempt.outcome == Outcome.HANDED_BACK,
+               Attempt.reason.is_not(None))
+        .group_by(Attempt.screening_id)
+        .order_by(func.count().desc())
+        .limit(1)
+    )  # fmt: skip
+    return session.scalar(query) or 0
 
 
 def _members(session: Session, claim: Claim) -> Sequence[Screening]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -13,8 +13,11 @@ from cspine.reasons import Reason
 from cspine.tables import Heartbeat
 
 FRESH_SECONDS = 30
+SILENT_SECONDS = 15  # a worker's parent beats every ten
 SWEEP_SECONDS = 60
 FORGET = timedelta(days=1)
+AHEAD = timedelta(minutes=1)  # further in the future: the clock was set back since
+OUTAGE = "outage"  # in a sweep's detail: when the last outage ended, as an ISO time
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,25 @@ def gone(session: Session, name: str) -> None:
 
 def fresh(session: Session, kind: str | None = None, seconds: float = FRESH_SECONDS) -> Sequence[Heartbeat]:
     """Return the processes of a kind (or of all kinds) that were alive within the last seconds."""
-    query = select(Heartbeat).where(Heartbeat.at > now(session) - timedelta(seconds=seconds))
+    moment = now(session)
+    query = select(Heartbeat).where(Heartbeat.at > moment - timedelta(seconds=seconds), Heartbeat.at < moment + AHEAD)
     if kind is not None:
         query = query.where(Heartbeat.kind == kind)
     return session.scalars(query.order_by(Heartbeat.name)).all()
+
+
+def silent(session: Session, name: str) -> bool:
+    """Say whether a process that was alive has missed its beats; one that ended in order, or is unknown, has not."""
+    at = session.scalar(select(Heartbeat.at).where(Heartbeat.name == name))
+    return at is not None and at < now(session) - timedelta(seconds=SILENT_SECONDS)
+
+
+def last_outage(session: Session) -> datetime | None:
+    """Return when the latest outage ended that a sweep has seen within a day; null where there was none."""
+    details = session.scalars(select(Heartbeat.detail).where(Heartbeat.kind == "sweep", Heartbeat.detail.is_not(None)))
+    ends = [datetime.fromisoformat(detail[OUTAGE]) for detail in details if detail and OUTAGE in detail]
+    moment = now(session)
+    return max((end for end in ends if end <= moment), default=None)  # a later one: the clock was set back since
 
 
 def alive(session: Session, kind: str) -> bool:

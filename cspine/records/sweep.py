@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from cspine.backoff import longest_wait
 from cspine.database import now
+from cspine.queue import MOST_BELLS
 from cspine.records import studies
 from cspine.records.claims import WORK
 from cspine.records.screenings import Ring
@@ -15,7 +16,7 @@ from cspine.states import Stage, State
 from cspine.tables import Screening
 
 MOST_DUE = 500
-MOST_RINGS = 300
+MOST_RINGS = MOST_BELLS  # each wakes a worker, and is passed on as long as there is work
 
 
 def due(session: Session, settings: Settings) -> list[Ring]:

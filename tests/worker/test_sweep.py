@@ -1,6 +1,7 @@
 """The sweep's passes: what it rings, and when it lets leases be."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,13 +9,15 @@ import pytest
 from cspine.database import Database
 from cspine.errors import ServiceFault
 from cspine.queue import Bell, connect
-from cspine.records import explanations, heartbeats, screenings
+from cspine.records import claims, explanations, heartbeats, pauses, screenings
+from cspine.records.screenings import Ring
 from cspine.settings import Settings
 from cspine.states import Lane, Stage, State
 from cspine.tables import Claim
 from tests.cspine.records import makers, work
 from tests.worker import services
 from worker import sweep as module
+from worker.steps import STEPS, Step
 from worker.sweep import Sweep, Swept
 
 pytestmark = pytest.mark.services
@@ -71,33 +74,143 @@ def test_without_a_broker_it_does_what_it_can(settings: Settings, database: Data
     assert work.row(database, due).state == State.RECEIVED
 
 
+@pytest.mark.parametrize("hours", [-1, 24])
 def test_leases_are_let_be_after_a_clock_was_set(
-    settings: Settings, database: Database, bell: Bell, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database: Database, bell: Bell, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     settings = settings.model_copy(update={"lease_seconds": 30.0})
-    (held,) = work.make(database, 1, State.RECEIVED)
+    (held, renewed) = work.make(database, 2, State.RECEIVED)
     sweep = Sweep(settings, database, bell)
     sweep.once()
     work.take(database, settings, held, Stage.PREPARE)
-    true = module.now
-    monkeypatch.setattr(module, "now", lambda session: true(session) + timedelta(days=1))
-    monkeypatch.setattr("cspine.records.freeing.now", lambda session: true(session) + timedelta(days=1))
+    lasting = work.take(database, settings, renewed, Stage.PREPARE)
+    clock = Clock(monkeypatch)
+    clock.ahead = timedelta(hours=hours)
     assert sweep.once().expired == 0, "its holder has not had the time to renew it"
-    steady = module.time.monotonic
-    monkeypatch.setattr("worker.sweep.time.monotonic", lambda: steady() + 31)
-    monkeypatch.setattr(module, "now", lambda session: true(session) + timedelta(days=1, seconds=31))
+    with database.write() as session:
+        assert claims.renew(session, lasting.claim_id, settings)
+    assert Sweep(settings, database, bell).once().expired == 0, "one that has just begun knows as well"
+    clock.pass_by(seconds=29)
+    with database.write() as session:
+        assert claims.renew(session, lasting.claim_id, settings)
+    clock.pass_by(seconds=2)
     assert sweep.once().expired == 1
+    assert work.row(database, renewed).state == State.PREPARING
+    lost = work.row(database, held)
+    assert (lost.state, lost.lone_attempts) == (State.RECEIVED, 0)
+    assert work.outcomes(database, held) == ["handed_back"]
 
 
-def test_leases_are_let_be_after_the_database_was_away(settings: Settings, database: Database, bell: Bell) -> None:
+class Clock:
+    """The database's clock and the steady one, to be moved: the former against the latter too."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead, self.later = timedelta(), timedelta()
+        true, steady = module.now, module.time.monotonic
+        for name in ("worker.sweep", "worker.steps", "cspine.records.freeing", "cspine.records.heartbeats",
+                     "cspine.records.claims", "cspine.records.sweep", "cspine.records.endings"):  # fmt: skip
+            monkeypatch.setattr(f"{name}.now", lambda session: true(session) + self.ahead + self.later)
+        monkeypatch.setattr("worker.sweep.time.monotonic", lambda: steady() + self.later.total_seconds())
+
+    def pass_by(self, seconds: float) -> None:
+        self.later += timedelta(seconds=seconds)
+
+
+def test_a_clock_that_was_a_day_ahead_for_a_while_makes_no_later_loss_an_outage(
+    settings: Settings, database: Database, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of that outage lies in the future; it must not be believed until then."""
+    sweep, clock = Sweep(settings, database, bell), Clock(monkeypatch)
+    for ahead in (0, 24, 0):
+        clock.ahead = timedelta(hours=ahead)
+        sweep.once()
+    clock.pass_by(settings.lease_seconds + 1)
+    (held,) = work.make(database, 1, State.RECEIVED)
+    work.take(database, settings, held, Stage.PREPARE)
+    clock.pass_by(settings.lease_seconds + 1)
+    assert sweep.once().expired == 1
+    assert work.outcomes(database, held) == ["expired"]
+
+
+def test_leases_are_let_be_after_the_database_was_away(
+    settings: Settings, database: Database, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And those that were not renewed afterwards are nobody's attempt, whichever sweep frees them."""
     (held,) = work.make(database, 1, State.RECEIVED)
     expire(database, work.take(database, settings, held, Stage.PREPARE).claim_id)
     sweep = Sweep(settings, Database("sqlite+pysqlite:////no/such/folder/x.db"), bell)
     with pytest.raises(ServiceFault):
         sweep.once()
     sweep.database = database
+    clock = Clock(monkeypatch)
     assert sweep.once().expired == 0
+    assert Sweep(settings, database, bell).once().expired == 0, "one that has just begun knows as well"
+    clock.pass_by(settings.lease_seconds + 1)
     assert Sweep(settings, database, bell).once().expired == 1
+    assert [(attempt.outcome, attempt.reason) for attempt in work.attempts(database, held)] == [
+        ("handed_back", "database_unavailable")
+    ]
+    assert work.row(database, held).lone_attempts == 0
+
+
+def test_two_sweeps_at_once_free_a_claim_once(settings: Settings, database: Database, bell: Bell) -> None:
+    ids = work.make(database, 12, State.RECEIVED)
+    for id_ in ids:
+        expire(database, work.take(database, settings, id_, Stage.PREPARE).claim_id)
+    waiting = work.make(database, 12, State.WAITING, stage="screen", next_try_at=LONG_AGO)
+    sweeps = [Sweep(settings, Database.of(settings), Bell(settings)) for _ in range(4)]
+    with ThreadPoolExecutor(len(sweeps)) as threads:
+        swept = list(threads.map(lambda sweep: sweep.once(), sweeps))
+    assert sum(one.due for one in swept) == len(waiting)
+    assert {work.row(database, id_).lone_attempts for id_ in ids} == {1}
+    assert [work.outcomes(database, id_) for id_ in ids] == [["expired"]] * len(ids)
+    assert work.states(database, ids) == {State.RECEIVED}
+    for sweep in sweeps:
+        sweep.database.dispose()
+
+
+def test_a_step_that_breaks_keeps_no_other_from_running_and_is_seen(
+    settings: Settings, database: Database, bell: Bell
+) -> None:
+    errors = [RuntimeError("Doe^John")]
+
+    def broken(_own: Sweep) -> list[Ring]:
+        if errors:
+            raise errors.pop()
+        return []
+
+    (due,) = work.make(database, 1, State.WAITING, next_try_at=LONG_AGO)
+    sweep = Sweep(settings, database, bell, (Step("broken", 0, broken), *STEPS))
+    assert sweep.once().due == 1
+    with database.read() as session:
+        (row,) = heartbeats.fresh(session, "sweep")
+    assert row.detail == {"steps": {"broken": "RuntimeError at tests/worker/test_sweep.py:broken"}}
+    sweep.once()
+    with database.read() as session:
+        assert heartbeats.fresh(session, "sweep")[0].detail is None
+    assert work.row(database, due).state == State.RECEIVED
+
+
+def test_a_step_runs_no_more_often_than_it_says(settings: Settings, database: Database, bell: Bell,
+                                                monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    ran: list[str] = []
+    steps = (Step("often", 0, lambda own: ran.append("often") or []),
+             Step("hourly", 3600, lambda own: ran.append("hourly") or []))  # fmt: skip
+    sweep, clock = Sweep(settings, database, bell, steps), Clock(monkeypatch)
+    for seconds in (0, 1000, 1000, 1600):
+        clock.pass_by(seconds)
+        sweep.once()
+    assert ran == ["often", "hourly", "often", "often", "often", "hourly"]
+
+
+def test_a_closed_lane_is_not_rung_for(settings: Settings, database: Database, bell: Bell) -> None:
+    work.make(database, 2, State.RECEIVED, changed_at=LONG_AGO)
+    with database.write() as session:
+        pauses.pause(session, "normal", "the scanner is being repaired", "rita")
+    assert Sweep(settings, database, bell).once() == Swept()
+    with database.write() as session:
+        pauses.resume(session, "normal", "rita")
+    assert Sweep(settings, database, bell).once() == Swept(rung=2)
 
 
 def test_maps_are_rung_for_too(settings: Settings, database: Database, bell: Bell) -> None:

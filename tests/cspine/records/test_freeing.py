@@ -7,11 +7,11 @@ import pytest
 
 from cspine.database import Database
 from cspine.reasons import Reason
-from cspine.records import endings, freeing
+from cspine.records import endings, freeing, heartbeats
 from cspine.records.screenings import Ring
 from cspine.settings import Settings
 from cspine.states import Stage, State
-from cspine.tables import Claim, Study
+from cspine.tables import Claim, Heartbeat, Study
 from tests.cspine.records import work
 
 pytestmark = pytest.mark.services
@@ -129,3 +129,46 @@ def test_a_child_is_told_from_its_sisters_and_a_parent_has_all(database: Databas
         assert [claim.worker for claim in own] == ["a.host:prepare:7:2"]
         assert len(freeing.open_claims(session, parent)) == 3
         assert not freeing.open_claims(session, freeing.worker_name("a:host", Stage.PREPARE, 70))
+
+
+@pytest.mark.parametrize(("silent", "outcome", "lone"), [(False, "expired", 1), (True, "handed_back", 0)])
+def test_a_lease_that_ran_out_counts_only_where_the_worker_itself_is_alive(
+    database: Database, settings: Settings, silent: bool, outcome: str, lone: int
+) -> None:
+    """A child alone is silent because of its study; a whole worker because of its host."""
+    (only,) = work.make(database, 1)
+    held = work.take(database, settings, only)
+    parent = work.WORKER.rpartition(":")[0]
+    with database.write() as session:
+        heartbeats.beat(session, parent, "screen")
+        late = timedelta(seconds=heartbeats.SILENT_SECONDS + 1 if silent else 0)
+        session.get_one(Heartbeat, parent).at -= late
+        session.get_one(Claim, held.claim_id).expires_at -= timedelta(seconds=settings.lease_seconds + 1)
+    with database.write() as session:
+        assert freeing.expire(session, held.claim_id, settings)
+    assert work.outcomes(database, only) == [outcome]
+    assert work.attempts(database, only)[0].reason == "lease_expired"
+    assert work.row(database, only).lone_attempts == lone
+
+
+def test_a_study_that_is_lost_again_and_again_is_no_bad_luck(database: Database, settings: Settings) -> None:
+    """One that takes its whole machine down does so a bounded number of times."""
+    ids = work.make(database, 2)
+    outcomes = []
+    while work.row(database, ids[0]).state == State.READY:
+        held = work.take(database, settings, ids[0])
+        with database.write() as session:
+            freeing.lost(session, held.claim_id, settings, Reason.WORKER_CRASH)
+        outcomes.append(work.outcomes(database, ids[0])[-1])
+    assert outcomes == ["handed_back"] * freeing.MOST_LOSSES + ["crashed"] * settings.max_lone_attempts
+    assert work.row(database, ids[0]).state == State.QUARANTINED
+
+
+def test_a_company_that_is_lost_runs_together_again(database: Database, settings: Settings) -> None:
+    ids = work.make(database, 4)
+    held = work.take(database, settings, ids[0])
+    company = work.members(held)
+    with database.write() as session:
+        rings = freeing.lost(session, held.claim_id, settings, Reason.WORKER_CRASH)
+    assert sorted(ring.screening_id for ring in rings) == sorted(company)
+    assert {work.row(database, id_).group_id for id_ in company} == {None}
