@@ -13,6 +13,7 @@ from web import (
     failures,
     health,
     live,
+    metrics,
     queue,
     security,
     studies,
@@ -39,6 +40,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     live.init(app, settings)
     studies.init(app, settings)
     upload.init(app, settings, limiter)
-    for part in (triage, studies, upload, batches, failures, queue, health):
+    for part in (triage, studies, upload, batches, failures, queue, health, metrics):
         app.register_blueprint(part.blueprint)
     return app

@@ -1,13 +1,14 @@
 """How the pages say things: times in the site's zone, waiting times, names of persons, what a probability is."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Flask
 from markupsafe import Markup
 
+from cspine.forecast import Expected
 from cspine.reasons import sentence
 from cspine.settings import Settings
 from cspine.states import State
@@ -32,6 +33,23 @@ STATES = {
     State.QUARANTINED: "quarantined",
     State.CANCELLED: "cancelled",
 }
+KINDS = {
+    "transient": "It may pass by itself, and was tried again by itself until its tries were used up.",
+    "permanent": "The same work fails in the same way until somebody changes something.",
+    "unknown": "Nobody knows yet whether another try would help.",
+}
+ACTIONS = {"retry": "Try again:", "discard": "Discard:"}
+BULK_STATES = {
+    "previewed": "Preview",
+    "canary": "The canary runs",
+    "released": "Being sent",
+    "stopped": "Stopped by its canary",
+    "done": "Sent",
+}
+PROGRESS = (  # states of what was tried again, with the colour of a ledger's bucket
+    ("done", "analysed"), ("failed", "failed"), ("quarantined", "quarantined"), ("cancelled", "cancelled"),
+    ("waiting", "waiting"),
+)  # fmt: skip
 UNITS = ("bytes", "KB", "MB", "GB")
 
 
@@ -45,6 +63,8 @@ def init(app: Flask, settings: Settings) -> None:
         "sentence": sentence,
         "share": share_in_words,
         "size": size,
+        "work": work,
+        "expected_end": lambda expected: expected_end(expected, zone),
         "state": lambda state: STATES[State(state)],
         "spaced": lambda code: code.replace("_", " "),
         "spaced_ms": lambda name: name.removesuffix("_ms").replace("_", " "),
@@ -52,6 +72,10 @@ def init(app: Flask, settings: Settings) -> None:
     app.jinja_env.globals |= {
         "NOTICE": NOTICE,
         "BUCKETS": {bucket.value: words for bucket, words in BUCKETS.items()},
+        "KINDS": KINDS,
+        "ACTIONS": ACTIONS,
+        "BULK_STATES": BULK_STATES,
+        "PROGRESS": PROGRESS,
         "said": said,
         "bars": bars,
         "is_demo": is_demo,
@@ -79,6 +103,23 @@ def waited(since: datetime, until: datetime) -> str:
     if days < 1:
         return f"{hours} h {minutes % 60:02d} min"
     return f"{days} d {hours % 24} h"
+
+
+def work(expected: Expected | None) -> str:
+    """Say how much work is expected: the time of one process, as if it worked alone."""
+    if expected is None or expected.seconds_of_work is None:
+        return "not known yet"
+    begin = datetime(2000, 1, 1, tzinfo=UTC)
+    return f"about {waited(begin, begin + timedelta(seconds=expected.seconds_of_work))} of one process"
+
+
+def expected_end(expected: Expected | None, zone: ZoneInfo) -> Markup | str:
+    """Say when it is expected to end, or why that is not known."""
+    if expected is None:
+        return "not known yet"
+    if expected.ends_at is None:
+        return f"not known: {expected.why.words}" if expected.why else "not known yet"
+    return Markup("about {}").format(local(expected.ends_at, zone))
 
 
 def person_name(stored: str | None) -> str:

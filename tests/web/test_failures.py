@@ -1,15 +1,14 @@
-"""The failures page: groups, tracebacks for admins only, and sending work back."""
+"""The failures page: groups with their trend, the filter, the list study by study, tracebacks for admins only."""
+
+import re
+from datetime import UTC, datetime
 
 import pytest
-from flask import Flask
-from sqlalchemy import select
 
 from cspine.database import Database
-from cspine.queue import Bell
 from cspine.records import screenings
-from cspine.records.screenings import Ring
-from cspine.states import Lane, Outcome, Stage, State
-from cspine.tables import Audit, Screening
+from cspine.states import Outcome, State
+from cspine.tables import Attempt
 from tests.cspine.records import makers
 from tests.web.conftest import Browser
 
@@ -28,29 +27,46 @@ def failed(database: Database) -> dict[str, str]:
             ("two", State.FAILED, "aaaa1111", "not_a_number"),
             ("poison", State.QUARANTINED, "bbbb2222", "poison"),
         ):
-            study = makers.study(session, batch, state, station="ROOM 3")
+            study = makers.study(session, batch, state, station="ROOM 3" if name != "poison" else "ROOM <4>")
             screening = screenings.shown(session, study.id)
             assert screening
             screening.fingerprint, screening.reason, screening.error_kind = fingerprint, reason, "permanent"
             makers.attempt(session, screening, outcome=Outcome.FAILED, fingerprint=fingerprint, reason=reason,
                            place="worker/screen.py:answer", traceback="Traceback: secret line",
-                           release_id=release.id)  # fmt: skip
+                           ended_at=makers.NIGHT, release_id=release.id)  # fmt: skip
             ids[name] = study.id
         return ids
 
 
-def states(database: Database) -> dict[str, str]:
-    with database.read() as session:
-        return {row.study_id: row.state for row in session.scalars(select(Screening))}
+def groups(browser: Browser, query: str = "") -> list[str]:
+    """Return the fingerprints that the page shows, in order."""
+    return re.findall(r"<dt>Group</dt><dd><code>([^<]*)<", browser.get(f"/failures{query}").text)
 
 
 def test_groups_with_their_reason_in_words(reader: Browser, failed: dict[str, str]) -> None:
     text = reader.get("/failures").text
     assert "The network gave a value that is not a finite number; it is no answer." in text
     assert "This study repeatedly killed its worker; it is set aside until a person retries it." in text
-    for words in ("aaaa1111", "permanent", "ROOM 3", "demo 1", "worker/screen.py:answer", "Try all 2 again"):
+    for words in ("permanent", "ROOM 3", "ROOM &lt;4&gt;", "demo 1", "worker/screen.py:answer", "Try all 2 again",
+                  "Try it again", "3 studies in 2 groups", "(1 quarantined)"):  # fmt: skip
         assert words in text, words
-    assert text.index("aaaa1111") < text.index("bbbb2222")
+    assert groups(reader) == ["aaaa1111", "bbbb2222"]
+
+
+def test_the_trend_counts_failed_attempts_by_time(reader: Browser, failed: dict[str, str], database: Database) -> None:
+    text = reader.get("/failures").text
+    assert text.count("Failed attempts by the hour") == 2
+    with database.write() as session:
+        for row in session.query(Attempt).filter_by(fingerprint="aaaa1111"):
+            row.started_at = row.ended_at = datetime.now(UTC)
+    card = reader.get("/failures").text.split("aaaa1111")[0]
+    assert re.findall(r'</svg><span class="number">(\d+)<', reader.get("/failures").text)[:3] == ["2", "2", "2"]
+    assert "the oldest first: 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2" in reader.get("/failures").text
+    assert card
+
+
+def test_what_changed_since_is_said(reader: Browser, failed: dict[str, str]) -> None:
+    assert "Changed since it failed last: cspine 0 -&gt; " in reader.get("/failures").text
 
 
 def test_tracebacks_are_for_admins(reader: Browser, admin: Browser, failed: dict[str, str]) -> None:
@@ -58,53 +74,62 @@ def test_tracebacks_are_for_admins(reader: Browser, admin: Browser, failed: dict
     assert "secret line" in admin.get("/failures").text
 
 
-def test_retry_of_a_group_leaves_the_others(reader: Browser, failed: dict[str, str], database: Database) -> None:
-    answer = reader.post("/failures/aaaa1111/retry")
-    assert (answer.status_code, answer.location) == (303, "/failures")
-    now = states(database)
-    assert [now[failed[name]] for name in ("one", "two", "poison")] == ["received", "received", "quarantined"]
-    text = reader.get("/failures").text
-    assert "2 studies are sent back to work." in text
-    assert "aaaa1111" not in text
-    with database.read() as session:
-        assert session.scalars(select(Audit.actor).where(Audit.action == "retry")).all() == ["rita"]
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("?reason=poison", ["bbbb2222"]), ("?state=failed", ["aaaa1111"]), ("?station=ROOM+3", ["aaaa1111"]),
+        ("?kind=transient", []), ("?stage=screen", []), ("?since=1h", []), ("?fingerprint=bbbb2222", ["bbbb2222"]),
+        ("?batch={batch}", ["aaaa1111", "bbbb2222"]), ("?batch=other", []),
+        ("?reason=&state=", ["aaaa1111", "bbbb2222"]),
+        ("?since=2026-02-28T23:00&reason=poison", ["bbbb2222"]),
+    ],
+)  # fmt: skip
+def test_the_filter(reader: Browser, failed: dict[str, str], query: str, found: list[str]) -> None:
+    assert groups(reader, query.format(**failed)) == found
 
 
-def test_a_double_click_is_a_no_op(reader: Browser, failed: dict[str, str], database: Database) -> None:
-    reader.post("/failures/aaaa1111/retry")
-    reader.get("/failures")
-    reader.post("/failures/aaaa1111/retry")
-    assert "Nothing to send back" in reader.get("/failures").text
-    with database.read() as session:
-        assert len(session.scalars(select(Audit).where(Audit.action == "retry")).all()) == 1
+def test_the_filter_keeps_what_was_asked_and_offers_what_occurs(reader: Browser, failed: dict[str, str]) -> None:
+    text = reader.get("/failures?reason=poison&since=2020-01-01T00:00").text
+    assert '<option value="poison" selected>poison</option>' in text
+    assert '<option value="not_a_number">not a number</option>' in text
+    assert '<option value="2020-01-01T00:00" selected>' in text
+    assert '<option value="ROOM &lt;4&gt;">' in text
+    assert f'<option value="{failed["batch"]}">night</option>' in text
+    assert "1 study in 1 group that failed alike match" in text
+    assert "Nothing that failed matches the filter" in reader.get("/failures?reason=corrupt").text
 
 
-def test_retry_of_one_study_and_of_a_batch(reader: Browser, failed: dict[str, str], database: Database) -> None:
-    back = f"/studies/{failed['poison']}"
-    answer = reader.post(f"{back}/retry", {"back": back})
-    assert (answer.status_code, answer.location) == (303, back)
-    assert states(database)[failed["poison"]] == "received"
-    reader.post(f"/batches/{failed['batch']}/retry", {"back": f"/batches/{failed['batch']}"})
-    assert set(states(database).values()) == {"received"}
+@pytest.mark.parametrize("query", ["?since=soon", "?kind=odd", "?stage=x", "?state=done"])
+def test_a_filter_that_is_none(reader: Browser, failed: dict[str, str], query: str) -> None:
+    assert reader.get(f"/failures{query}").status_code == 400
+    assert reader.get(f"/failures/studies{query}").status_code == 400
 
 
-def test_the_bell_is_rung_and_a_missing_broker_is_said(app: Flask, reader: Browser, failed: dict[str, str],
-                                                       monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    rung: list[tuple[Stage, str, list[int]]] = []
-    reader.post(f"/studies/{failed['one']}/retry")
-    if not app.extensions["cspine"].settings.redis_url:
-        assert "The message broker does not answer; work waits" in reader.get("/failures").text
-    monkeypatch.setattr(Bell, "ring", lambda self, stage, lane, ids: rung.append((stage, lane, list(ids))))
-    reader.post(f"/studies/{failed['two']}/retry")
-    assert [(stage, lane) for stage, lane, _ in rung] == [(Stage.PREPARE, Lane.NORMAL)]
-    assert Ring(Stage.PREPARE, "normal", rung[0][2][0])
+def test_the_list_filtered_to_a_group(reader: Browser, failed: dict[str, str]) -> None:
+    assert 'href="/failures/studies?fingerprint=aaaa1111"' in reader.get("/failures").text
+    text = reader.get("/failures/studies?fingerprint=aaaa1111").text
+    assert text.count('name="study"') == 2
+    assert failed["one"] in text
+    assert failed["poison"] not in text
+    assert "2 studies of group" in text
+    assert "Try all 2 again" in text
 
 
-def test_unknown_ids(reader: Browser, failed: dict[str, str]) -> None:
-    assert reader.post("/studies/nothing/retry").status_code == 404
-    assert reader.post("/batches/nothing/retry").status_code == 404
-    assert reader.post("/failures/nothing/retry").status_code == 303
+def test_the_list_is_paged(reader: Browser, database: Database) -> None:
+    with database.write() as session:
+        batch = makers.batch(session)
+        ids = [makers.study(session, batch, State.FAILED).id for _ in range(103)]
+    first = reader.get("/failures/studies").text
+    assert first.count('name="study"') == 100
+    following = first.split('rel="next" href="')[1].split('"')[0].replace("&amp;", "&")
+    second = reader.get(following).text
+    assert second.count('name="study"') == 3
+    assert {one for one in ids if one in first} | {one for one in ids if one in second} == set(ids)
+    assert reader.get("/failures/studies?after=x").status_code == 404
 
 
 def test_nothing_has_failed(reader: Browser) -> None:
-    assert "Nothing has failed" in reader.get("/failures").text
+    text = reader.get("/failures").text
+    assert "Nothing has failed" in text
+    assert "<select" not in text
+    assert "Nothing here." in reader.get("/failures/studies").text

@@ -56,7 +56,8 @@ def test_line_16_headers_stand_on_errors_and_on_static_files_too(stranger: Brows
 
 
 def test_line_16_no_page_holds_inline_script_style_or_another_host(reader: Browser, study_id: str) -> None:
-    for path in ("/", f"/studies/{study_id}", "/upload", "/batches", "/failures", "/account"):
+    for path in ("/", f"/studies/{study_id}", "/upload", "/batches", "/failures", "/failures/studies",
+                 "/account"):  # fmt: skip
         text = reader.get(path).text
         assert not re.search(r"<script(?![^>]* src=\"/static/)", text), path
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=\"", text), path
@@ -81,8 +82,8 @@ def test_production_refuses_to_start_without_a_key_of_its_own(settings: Settings
         create_app(settings.model_copy(update={"env": "production", "secret_key": key}))
 
 
-CHANGES = ["/studies/{}/read", "/studies/{}/unread", "/studies/{}/retry", "/failures/f00d/retry", "/logout", "/upload",
-           "/account", "/login"]  # fmt: skip
+CHANGES = ["/studies/{}/read", "/studies/{}/unread", "/failures/previews", "/failures/bulks/f00d/confirm",
+           "/queue/pause", "/queue/resume", "/logout", "/upload", "/account", "/login"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", CHANGES)
@@ -215,7 +216,7 @@ def test_an_address_with_nul_in_it_is_refused(reader: Browser, path: str) -> Non
 
 
 def test_a_change_with_nul_in_it_is_refused(reader: Browser, study_id: str) -> None:
-    assert reader.post("/failures/%00/retry").status_code == 400
+    assert reader.post("/failures/bulks/%00/confirm").status_code == 400
     assert reader.post(f"/studies/{study_id}/read", {"back": "\0"}).status_code == 400
     assert reader.post("/login", {"name": "a\0b", "password": "x"}, form="/account").status_code == 400
 

@@ -15,6 +15,7 @@ from web.errors import wants_json
 from web.services import services
 
 OPEN = {"login", "signin", "static", "health.healthz", "health.readyz"}
+OPEN |= {"metrics.metrics"}  # asks for a token of its own
 
 
 @dataclass(frozen=True)

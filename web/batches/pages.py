@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, jsonify, render_template, request
 
 from cspine.database import Database, now
+from cspine.lanes import next_opening
 from cspine.ledger import BUCKETS, Ledger
 from cspine.records import batches, pauses, waiting
 from cspine.tables import Batch
@@ -22,12 +23,14 @@ FILES = 100
 def listing() -> str:
     """Show the batches, the newest first."""
     before = _batch(request.args["before"]) if "before" in request.args else None
-    with services().database.read() as session:
+    own = services()
+    with own.database.read() as session:
         rows = batches.listing(session, before.created_at if before else None, PAGE + 1)
         paused, lanes, moment = pauses.paused(session), waiting.by_lane(session), now(session)
     more = rows[PAGE - 1].batch.id if len(rows) > PAGE else None
-    return render_template("batches/list.html", rows=rows[:PAGE], more=more, buckets=BUCKETS,
-                           pauses=paused, lanes=lanes, now=moment)  # fmt: skip
+    openings = {lane: next_opening(lane, moment, own.settings) for lane in lanes}
+    return render_template("batches/list.html", rows=rows[:PAGE], more=more, buckets=BUCKETS, pauses=paused,
+                           lanes=lanes, openings=openings, now=moment)  # fmt: skip
 
 
 @blueprint.get("/events")

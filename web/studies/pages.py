@@ -4,7 +4,7 @@ from flask import Blueprint, abort, jsonify, make_response, render_template, req
 from werkzeug.wrappers import Response
 
 from cspine.database import now
-from cspine.records import files, screenings, studies
+from cspine.records import files, history, screenings, studies
 from cspine.records.audit import audit
 from cspine.saliency import CAUTION
 from cspine.states import State
@@ -24,12 +24,13 @@ def study(study_id: str) -> str:
     with own.database.read() as session:
         detail = studies.detail(session, study_id)
         names = files.first_names(session, [study_id])
+        past = history.history(session, detail.screening.id) if detail and detail.screening else []
         moment = now(session)
     if detail is None:
         abort(404)
     view = View(detail, own.settings, moment, names.get(study_id, ""), request.args.get("image", type=int))
     methods = view.methods(own.blobs) if view.image and view.image.result and view.image.result.saliency else {}
-    return render_template("studies/study.html", view=view, detail=detail, study=detail.study, now=moment,
+    return render_template("studies/study.html", view=view, detail=detail, study=detail.study, now=moment, past=past,
                            methods=methods, CAUTION=CAUTION, flags_of=flags_of, disqualified=disqualified)  # fmt: skip
 
 

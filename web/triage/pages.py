@@ -33,8 +33,8 @@ def listing() -> str:
         active, fault = releases.active(session), heartbeats.fault(session)
         paused = pauses.paused(session)
     return render_template("triage/list.html", page=page, names=names, now=moment, bucket=bucket, unread=unread,
-                           after=after, active=active, fault=fault, pauses=paused, total=sum(page.counts.values()), address=_address,
-                           wait=own.settings.max_wait_hours)  # fmt: skip
+                           after=after, active=active, fault=fault, pauses=paused, address=_address,
+                           total=sum(page.counts.values()), wait=own.settings.max_wait_hours)  # fmt: skip
 
 
 @blueprint.get("/counts")
