@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     overnight_window: str = Field(
         "", validation_alias="CSPINE_OVERNIGHT_WINDOW", description="of the site's clock, 22:00-06:00; empty: always"
     )
+    outage_seconds: float = Field(
+        20.0, validation_alias="CSPINE_OUTAGE_SECONDS", description="that a worker waits for the database in a task"
+    )
     sweep_seconds: float = Field(15.0, validation_alias="CSPINE_SWEEP_SECONDS")
     visibility_seconds: int = Field(900, validation_alias="CSPINE_VISIBILITY_SECONDS")
     max_tries: int = Field(5, validation_alias="CSPINE_MAX_TRIES")
