@@ -28,7 +28,6 @@ from cspine.states import Stage
 from worker.network import Network
 from worker.parent import HOST, stages_of
 
-PATIENCE_SECONDS = 60.0
 FIRST_PAUSE, MOST_PAUSE = 0.2, 5.0
 EXPLAIN_NICE = 10  # a map on demand gives way to studies that wait
 T = TypeVar("T")
