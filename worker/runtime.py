@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 class Runtime:
     """The connections of one child, and its network."""
 
-    def __init__(self, settings: Settings, *, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, settings: Settings, *, patience: float | None = None) -> None:
         """Prepare everything; the first use connects. A write outlasts a database that is away for `patience`."""
         self.settings = settings
         self.database, self.blobs, self.bell = Database.of(settings), BlobStore(settings.blobs), Bell(settings)
