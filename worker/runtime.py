@@ -42,7 +42,8 @@ class Runtime:
         """Prepare everything; the first use connects. A write outlasts a database that is away for `patience`."""
         self.settings = settings
         self.database, self.blobs, self.bell = Database.of(settings), BlobStore(settings.blobs), Bell(settings)
-        self._patience = patience
+        self._patience = settings.outage_seconds if patience is None else patience
+        self._doubtful = False
         self._turns = itertools.count(os.getpid())  # children begin at different ones: one that dies often is fair too
 
     def turn(self) -> int:
