@@ -59,6 +59,23 @@ class Runtime:
         """Return the name under which this process claims work."""
         return freeing.worker_name(HOST, stage, os.getppid(), os.getpid())
 
+    def claim(self, stage: Stage, work: Callable[[Session], Held | None]) -> Held | None:
+        """Claim in one transaction; after a fault of the database, whatever is open in our name is handed back first.
+
+        A connection that breaks in the middle of a commit does not tell whether it was done: a claim that was would be
+        held by us, who do not know it, until its lease runs out. And a debt of an earlier task is paid.
+        """
+
+        def anew(session: Session) -> Held | None:
+            if self._doubtful:
+                for claim in freeing.open_claims(session, self.name(stage)):
+                    freeing.hand_back(session, claim.id)
+            return work(session)
+
+        held = self.write(anew)
+        self._doubtful = False
+        return held
+
     def write(self, work: Callable[[Session], T]) -> T:
         """Do something in one transaction, again where the database fails; it must bear being done twice."""
         end, pause = time.monotonic() + self._patience, FIRST_PAUSE
