@@ -84,6 +84,7 @@ class Runtime:
                 with self.database.write() as session:
                     return work(session)
             except ServiceFault:
+                self._doubtful = True
                 if time.monotonic() > end:
                     raise
                 time.sleep(pause)
