@@ -10,8 +10,11 @@ import sys
 import time
 
 from tests.chaos.checks import Verdict
+from tests.chaos.monkey import FAULTS
 from tests.chaos.run import run
 from tests.chaos.servers import missing
+
+MOST_SHOWN = 40
 
 
 def report(seed: int, verdict: Verdict, seconds: float) -> None:
@@ -23,7 +26,7 @@ def report(seed: int, verdict: Verdict, seconds: float) -> None:
     for name, count in sorted(verdict.attempts.items()):
         print(f"  {name:22} {count}")
     print(f"Faults found: {len(verdict.faults) or 'none'}, {seconds:.0f} s")
-    for fault in verdict.faults:
+    for fault in verdict.faults[:MOST_SHOWN]:
         print(f"  {fault}")
     print(f"chaos: seed {seed} received {verdict.received} lost {verdict.lost} double {verdict.double}", flush=True)
 
@@ -34,14 +37,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first night")
     parser.add_argument("--seeds", type=int, default=1, help="how many nights, one after the other")
     parser.add_argument("--short", action="store_true", help="150 studies in place of 1,500")
+    parser.add_argument("--faults", default="", help="some faults in place of the usual ones, with commas")
     chosen = parser.parse_args()
     if words := missing():
         print(f"chaos: {words}", file=sys.stderr)
         return 3
+    faults = [name for name in chosen.faults.split(",") if name]
+    if unknown := set(faults) - set(FAULTS):
+        parser.error(f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(FAULTS)}")
     unsound = 0
     for seed in range(chosen.seed, chosen.seed + chosen.seeds):
         began = time.monotonic()
-        verdict = run(seed, short=chosen.short, say=lambda words: print(words, flush=True))
+        verdict = run(seed, short=chosen.short, faults=faults, say=lambda words: print(words, flush=True))
         report(seed, verdict, time.monotonic() - began)
         unsound += not verdict.sound
     return 1 if unsound else 0

@@ -143,8 +143,11 @@ def _unjust(attempt: Attempt, poisoned: Collection[str], hit: Collection[int]) -
 
 
 def _story(attempts: Sequence[Attempt]) -> str:
-    return ", ".join(f"{one.stage} {one.outcome} {one.reason or ''} of {one.company} by {one.worker} "
-                     f"{one.started_at:%H:%M:%S}-{one.ended_at or one.started_at:%H:%M:%S}" for one in attempts)  # fmt: skip
+    return ", ".join(
+        f"{one.stage} {one.outcome} {one.reason or ''} of {one.company} by {one.worker} "
+        f"{one.started_at:%H:%M:%S}-{one.ended_at or one.started_at:%H:%M:%S}"
+        for one in attempts
+    )
 
 
 def _ended(session: Session, verdict: Verdict) -> None:
@@ -166,7 +169,7 @@ def _ended(session: Session, verdict: Verdict) -> None:
 
 def blobs(session: Session, keys: Collection[str]) -> list[str]:
     """Compare the keys of the blob store with those that rows name."""
-    named = set(session.scalars(select(ReceivedFile.blob_key).where(ReceivedFile.blob_key.is_not(None))))
+    named: set[str] = {key for key in session.scalars(select(ReceivedFile.blob_key)) if key is not None}
     for column in (Image.canonical_key, Image.preview_key, Image.thumbnail_key):
         named |= set(session.scalars(select(column)))
     orphans, missing = set(keys) - named, named - set(keys)

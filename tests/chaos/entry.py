@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,9 +24,9 @@ KILL, HANG = "kill", "hang"
 
 def poison(table: dict[str, str]) -> None:
     """Make the pipelines of this process, and of its children, die of what the table names."""
-    from worker import prepare
-
-    true_decode, true_input = prepare.decode, preprocessing.to_input
+    prepare: Any = import_module("worker.prepare")
+    shared: Any = preprocessing
+    true_decode, true_input = prepare.decode, shared.to_input
 
     def decode(stream: BinaryIO, *rest: Any) -> Any:
         _swallow(table, stream.read())
@@ -36,7 +37,7 @@ def poison(table: dict[str, str]) -> None:
         _swallow(table, pixels.tobytes())
         return true_input(pixels, *rest)
 
-    prepare.decode, preprocessing.to_input = decode, to_input
+    prepare.decode, shared.to_input = decode, to_input
 
 
 def _swallow(table: dict[str, str], data: bytes) -> None:

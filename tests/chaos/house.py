@@ -21,9 +21,11 @@ from cspine.embedded import process
 from cspine.errors import ServiceFault
 from cspine.queue import Bell
 from cspine.settings import Settings
+from cspine.states import Stage
 from cspine.tables import Claim, Screening
 from tests.chaos.entry import VARIABLE
 from tests.chaos.servers import Postgres, Redis, await_
+from tests.chaos.services import WORKERS
 
 T = TypeVar("T")
 PAUSE_SECONDS = 0.2
@@ -38,9 +40,9 @@ QUICK = {  # of minutes, seconds: a night of chaos ends in a few minutes
 
 @dataclass(frozen=True)
 class Load:
-    """What a process holds: is any of it a healthy study, alone, that one more crash would have quarantined?"""
+    """What a process holds; to spare is a study, alone, that one more crash would have quarantined."""
 
-    claims: tuple[str, ...]
+    stage: str
     studies: int
     spare: bool
 
@@ -81,10 +83,13 @@ class House:
         command = [sys.executable, "-m", "tests.chaos.services"]
         with (self.settings.var / "services.log").open("ab") as output:
             self._up = process.spawn(command, self._environment(), output, on_death=signal.SIGTERM)
-        logs = [
-            self.settings.var / "log" / f"{name}.log" for name in ("prepare-1", "prepare-2", "screen-3", "screen-4")
-        ]
-        await_(lambda: all(log.exists() and "ready." in log.read_text() for log in logs), "the workers do not start")
+        logs = self.settings.var / "log"
+
+        def ready() -> bool:
+            found = [log for stage in Stage for log in logs.glob(f"{stage.value}-*.log")]
+            return sum("ready." in log.read_text() for log in found) == len(WORKERS)
+
+        await_(ready, "the workers do not start")
 
     def stop(self) -> None:
         """Ask the supervisor to end everything."""
@@ -128,16 +133,21 @@ class House:
     def load(self, pid: int) -> Load | None:
         """Return what a child of a worker holds; null where the database does not answer."""
         mine = Claim.worker.endswith(f":{pid}") & Claim.ended_at.is_(None)
-        query = select(Claim.id, Claim.size, Screening.lone_attempts).join(Screening, Screening.claim_id == Claim.id)
+        query = select(Claim.stage, Claim.size, Screening.lone_attempts).join(Screening, Screening.claim_id == Claim.id)
         try:
             with self.database.read() as session:
                 rows = session.execute(query.where(mine)).all()
         except ServiceFault:
             return None
         last = self.settings.max_lone_attempts - 1
-        return Load(
-            tuple({row.id for row in rows}), len(rows), any(row.size == 1 and row.lone_attempts >= last for row in rows)
-        )
+        spare = any(row.size == 1 and row.lone_attempts >= last for row in rows)
+        return Load(rows[0].stage if rows else "", len(rows), spare)
+
+    def writes(self, pid: int) -> bool:
+        """Say whether a (stopped) process is in the middle of a transaction that has written something."""
+        ports = _ports(pid)
+        query = "SELECT client_port FROM pg_stat_activity WHERE state LIKE 'idle in%' AND backend_xid IS NOT NULL"
+        return any(port in ports for (port,) in self.postgres.query(query) or [])
 
     def ask(self, question: Callable[[Session], T]) -> T:
         """Ask the database, for as long as it takes to answer."""
@@ -150,6 +160,20 @@ class House:
 
     def _environment(self) -> dict[str, str]:
         return self.settings.environment() | {VARIABLE: str(self.poison)}
+
+
+def _ports(pid: int) -> set[int]:
+    """Return the local ports of a process's TCP connections."""
+    sockets = {str(path.readlink()) for path in _listed(f"/proc/{pid}/fd")}
+    rows = [line.split() for line in _read(Path(f"/proc/{pid}/net/tcp")).decode().splitlines()[1:]]
+    return {int(row[1].rpartition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in sockets}
+
+
+def _listed(folder: str) -> list[Path]:
+    try:
+        return list(Path(folder).iterdir())
+    except OSError:
+        return []
 
 
 def _words(pid: int) -> list[str]:

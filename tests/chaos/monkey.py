@@ -1,6 +1,6 @@
 """The monkey: faults drawn from a seed, done one after the other while the night goes on.
 
-A victim that shall die in the middle of its work is stopped first and looked at, so that it cannot end that work before.
+A victim that shall die in the middle of its work is stopped and looked at first, so that it cannot end it before that.
 A healthy study that is alone for what would be its last attempt is spared: nobody could tell it from a poison.
 """
 
@@ -8,10 +8,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 
+from cspine.embedded import process
 from cspine.queue import queue_name
 from cspine.states import Lane, Stage
 from tests.chaos.house import LEASE_SECONDS, SWEEP_SECONDS, House
@@ -42,15 +45,20 @@ class Monkey:
     hit: set[int] = field(default_factory=set)  # processes killed or frozen
     left: list[str] = field(default_factory=list)  # children that outlived their worker
     _thaws: list[threading.Timer] = field(default_factory=list)
+    _held: list[int] = field(default_factory=list)  # frozen until the end
 
     def do(self, name: str) -> None:
         """Do one fault and say so."""
         self.say(f"{name.replace('_', ' ')}: {FAULTS[name](self)}")
 
     def rest(self) -> None:
-        """Wait until what is frozen is thawed."""
+        """Wait until what is frozen for a while is thawed."""
         for thaw in self._thaws:
             thaw.join()
+
+    def thaw(self) -> None:
+        """Thaw what was frozen until the end."""
+        _thaw(self._held)
 
     def kill_child(self) -> str:
         """Kill a child in the middle of its work."""
@@ -66,11 +74,11 @@ class Monkey:
         if not pid:
             return words
         parent = self._parent(pid)
-        children = [child for child in self.house.children(words.split()[0]) if self._parent(child) == parent]
+        children = process.children(parent)
         self.hit |= {parent, *children}
         os.kill(parent, signal.SIGKILL)
         end = time.monotonic() + GONE_SECONDS
-        while any(os.path.exists(f"/proc/{child}") for child in children):
+        while any(Path(f"/proc/{child}").exists() for child in children):
             if time.monotonic() > end:
                 self.left.append(f"children of {parent}")
                 break
@@ -97,13 +105,28 @@ class Monkey:
         pid, words = self._busy()
         if not pid:
             return words
-        parent = self._parent(pid)
-        frozen = [parent, *(child for child in self.house.children(words.split()[0]) if self._parent(child) == parent)]
-        for one in frozen:
-            os.kill(one, signal.SIGSTOP)
-        self.hit |= set(frozen)
+        frozen: list[int] = []
+        named = self._freeze(self._parent(pid), frozen)
         self._thaw_later(frozen)
-        return f"process {parent} and its children for {FROZEN_SECONDS:.0f} s, {words}"
+        return f"{named} for {FROZEN_SECONDS:.0f} s, {words}"
+
+    def freeze_transaction(self) -> str:
+        """Freeze a worker in the middle of a transaction that has written, until the night is over without it."""
+        for _ in range(10 * LOOKS):
+            pid = self._any_child()
+            if pid and self._stop(pid):
+                load = self.house.load(pid)
+                if self.house.writes(pid) and load is not None and not load.spare:
+                    return f"process {pid}'s worker until the end, {self._freeze(self._parent(pid), self._held)}"
+                os.kill(pid, signal.SIGCONT)
+        return "nobody was in the middle of a transaction"
+
+    def stop_worker(self) -> str:
+        """Ask a worker to stop, as an upgrade does."""
+        pids = [pid for stage in Stage for pid in self.house.parents(stage.value) if pid not in self.hit]
+        pid = self.random.choice(pids)
+        os.kill(pid, signal.SIGTERM)
+        return f"process {pid}"
 
     def restart_redis(self) -> str:
         """Restart Redis in order, or after a crash; it has kept what it held."""
@@ -190,26 +213,38 @@ class Monkey:
 
     def _busy(self) -> tuple[int, str]:
         """Stop a child that holds work, and return it with what it does; 0 where nobody does for a while."""
-        stages = [stage.value for stage in Stage]
         for _ in range(LOOKS):
-            stage = self.random.choice(stages)
-            children = self.house.children(stage)
-            if not children:
-                time.sleep(LOOK_SECONDS)
-                continue
-            pid = self.random.choice(children)
-            if pid in self.hit:  # frozen already
-                continue
-            try:
-                os.kill(pid, signal.SIGSTOP)
+            pid = self._any_child()
+            if pid and self._stop(pid):
                 load = self.house.load(pid)
-                if load is not None and load.claims and not load.spare:
-                    return pid, f"{stage} with {load.studies} studies in hand"
+                if load is not None and load.studies and not load.spare:
+                    return pid, f"{load.stage} with {load.studies} studies in hand"
                 os.kill(pid, signal.SIGCONT)
-            except ProcessLookupError:
-                pass
             time.sleep(LOOK_SECONDS)
         return 0, "nobody had work in hand"
+
+    def _any_child(self) -> int:
+        """Return a child of a worker that was not hit before, or 0."""
+        children = [pid for pid in self.house.children(self.random.choice(list(Stage)).value) if pid not in self.hit]
+        return self.random.choice(children) if children else 0
+
+    @staticmethod
+    def _stop(pid: int) -> bool:
+        """Stop a process; false where it is gone."""
+        try:
+            os.kill(pid, signal.SIGSTOP)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def _freeze(self, parent: int, frozen: list[int]) -> str:
+        """Freeze a worker with its children, note them, and return them in words."""
+        family = [parent, *process.children(parent)]
+        for pid in family:
+            self._stop(pid)
+        self.hit |= set(family)
+        frozen += family
+        return f"process {parent} and its {len(family) - 1} children"
 
     def _kill(self, pid: int) -> None:
         self.hit.add(pid)
@@ -218,22 +253,20 @@ class Monkey:
     @staticmethod
     def _parent(pid: int) -> int:
         try:
-            with open(f"/proc/{pid}/stat") as file:
-                return int(file.read().rpartition(")")[2].split()[1])
+            return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             return 0
 
     def _thaw_later(self, pids: list[int]) -> None:
-        def thaw() -> None:
-            for pid in pids:
-                try:
-                    os.kill(pid, signal.SIGCONT)
-                except ProcessLookupError:
-                    continue
-
-        timer = threading.Timer(FROZEN_SECONDS, thaw)
+        timer = threading.Timer(FROZEN_SECONDS, _thaw, [pids])
         timer.start()
         self._thaws.append(timer)
+
+
+def _thaw(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def _queues() -> list[str]:
@@ -243,19 +276,28 @@ def _queues() -> list[str]:
 FAULTS: dict[str, Callable[[Monkey], str]] = {
     name: getattr(Monkey, name)
     for name in (
-        "kill_child", "kill_worker", "kill_sweep", "freeze_child", "freeze_worker", "restart_redis", "empty_redis",
+        "kill_child", "kill_worker", "kill_sweep", "freeze_child", "freeze_worker", "freeze_transaction", "stop_worker",
+        "restart_redis", "empty_redis",
         "flush_redis", "redis_away", "cut_redis", "restart_postgres", "postgres_away", "read_only_postgres",
         "cut_postgres", "drop_messages", "double_messages",
     )
 }  # fmt: skip
-SHORT = ("kill_child", "kill_worker", "freeze_child", "restart_redis", "flush_redis", "restart_postgres",
-         "cut_postgres", "drop_messages", "double_messages")  # fmt: skip
-LONG = (*FAULTS, *FAULTS, "kill_child", "kill_child", "kill_child", "kill_worker")
+SHORT = ("kill_child", "kill_worker", "freeze_child", "freeze_transaction", "restart_redis", "flush_redis",
+         "restart_postgres", "cut_postgres", "drop_messages", "double_messages")  # fmt: skip
+ONCE = {"freeze_transaction"}  # a worker less until the end
+LONG = (
+    *FAULTS,
+    *(name for name in FAULTS if name not in ONCE),
+    "kill_child",
+    "kill_child",
+    "kill_child",
+    "kill_worker",
+)
 
 
-def plan(random: Random, *, short: bool) -> list[Planned]:
+def plan(random: Random, faults: Sequence[str]) -> list[Planned]:
     """Deal the faults over the night, in random order, at random distances, the last before its last tenth."""
-    names = list(SHORT if short else LONG)
+    names = sorted(faults)
     random.shuffle(names)
     places = sorted(random.uniform(0.03, 0.9) for _ in names)
     return [Planned(place, name) for place, name in zip(places, names, strict=True)]

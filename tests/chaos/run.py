@@ -62,9 +62,10 @@ class Sender(threading.Thread):
                 time.sleep(POLL_SECONDS)
 
 
-def run(seed: int, *, short: bool, say: Callable[[str], object] = print) -> Verdict:
-    """Run the night of a seed in a temporary folder."""
+def run(seed: int, *, short: bool, faults: Sequence[str] = (), say: Callable[[str], object] = print) -> Verdict:
+    """Run the night of a seed in a temporary folder, with these faults in place of the usual ones if there are any."""
     shape = night.SHORT if short else night.LONG
+    faults = faults or (monkey.SHORT if short else monkey.LONG)
     with tempfile.TemporaryDirectory(prefix="cspine-chaos-") as folder:
         began = time.monotonic()
         house = House(Path(folder))
@@ -73,16 +74,16 @@ def run(seed: int, *, short: bool, say: Callable[[str], object] = print) -> Verd
             house.poison.write_text(json.dumps(poisons))
             house.start()
             say(f"ready after {time.monotonic() - began:.0f} s")
-            return _night(house, files, seed, short=short, say=say, ends=began + MOST_SECONDS)
+            return _night(house, files, seed, faults, say=say, ends=began + MOST_SECONDS)
         finally:
             house.close()
 
 
-def _night(house: House, files: Sequence[File], seed: int, *, short: bool, say: Callable[[str], object],
+def _night(house: House, files: Sequence[File], seed: int, chosen: Sequence[str], *, say: Callable[[str], object],
            ends: float) -> Verdict:  # fmt: skip
     random = Random(seed)
     began = time.monotonic()
-    plan = monkey.plan(random, short=short)
+    plan = monkey.plan(random, chosen)
     own = Monkey(house, random, lambda words: say(f"{time.monotonic() - began:5.0f} s  {words}"))
     with house.database.write() as session:
         batch = batches.get_or_create(session, f"chaos {seed}", Lane.NORMAL)
@@ -99,13 +100,14 @@ def _night(house: House, files: Sequence[File], seed: int, *, short: bool, say: 
         faults.append(f"the sender did not end: {sender.error!r}")
     if waiting := _ledger(house, batch).waiting:
         faults.append(f"{waiting} files still wait after {ends - began:.0f} s")
-    say(f"{time.monotonic() - began:5.0f} s  nothing waits any more")
+    say(f"{time.monotonic() - began:5.0f} s  {waiting} files wait")
+    own.thaw()
     faults += [f"a stray process: {stray}" for stray in house.strays()] + own.left
     house.stop()
     faults += [f"a process is left: {pid}" for pid in house.processes()]
     with house.database.read() as session:
         verdict = checks.check(session, batch, files, sender.tries, own.hit, house.settings.max_lone_attempts)
-        verdict.faults += checks.blobs(session, [key for key in house.blobs.keys() if key not in house.given])
+        verdict.faults += checks.blobs(session, frozenset(house.blobs.keys()) - house.given)
     verdict.faults += faults
     return verdict
 

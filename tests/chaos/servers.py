@@ -56,12 +56,13 @@ def await_(condition: Callable[[], object], what: str, seconds: float = SECONDS)
 class Postgres:
     """A PostgreSQL server in a folder of its own."""
 
-    def __init__(self, folder: Path, host: str = "127.0.0.1", networks: str = "127.0.0.0/8") -> None:
-        """Make the cluster; it is trusted by who comes from these networks."""
+    def __init__(self, folder: Path, host: str = "127.0.0.1", networks: str = "127.0.0.0/8", *,
+                 durable: bool = False) -> None:  # fmt: skip
+        """Make the cluster; it is trusted by who comes from these networks, and waits for its disk where `durable`."""
         programs = _programs()
         assert programs is not None, missing()
         self._programs, self._data, self._log = programs, folder / "data", folder / "log"
-        self._host, self._port = host, free_port(host)
+        self._host, self._port, self._fsync = host, free_port(host), "on" if durable else "off"
         self._popen: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True)
         if os.getuid() == 0:
@@ -79,7 +80,7 @@ class Postgres:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         options = {"listen_addresses": self._host, "port": str(self._port), "unix_socket_directories": "",
-                   "fsync": "off", "max_connections": "200"}  # fmt: skip
+                   "fsync": self._fsync, "max_connections": "200"}  # fmt: skip
         words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         with self._log.open("ab") as output:
             command = [*self._as_user("INT"), str(self._programs / "postgres"), "-D", str(self._data), *words]
