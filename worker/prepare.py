@@ -44,7 +44,7 @@ class Pictures:
 def claim(own: Runtime) -> Held | None:
     """Claim one study."""
     name, turn = own.name(Stage.PREPARE), own.turn()
-    return own.write(lambda session: claims.for_prepare(session, name, own.settings, turn))
+    return own.claim(Stage.PREPARE, lambda session: claims.for_prepare(session, name, own.settings, turn))
 
 
 def run(own: Runtime, held: Held, lease: Lease) -> None:
