@@ -48,7 +48,10 @@ def claim(own: Runtime) -> Held | None:
     if ready is None:
         return None
     name, turn = own.name(Stage.SCREEN), own.turn()
-    return own.write(lambda session: claims.for_screen(session, name, ready.device, ready.row.id, own.settings, turn))
+    return own.claim(
+        Stage.SCREEN,
+        lambda session: claims.for_screen(session, name, ready.device, ready.row.id, own.settings, turn),
+    )
 
 
 def run(own: Runtime, held: Held, lease: Lease) -> None:
