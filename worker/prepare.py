@@ -95,12 +95,15 @@ def _store(own: Runtime, held: Held, file: ReceivedFile, pictures: Pictures) -> 
         claims.insist(session, held, member)
         return images.add(session, file.id, pictures.header, pictures.frames)
 
-    stored = False
     try:
         stored = own.write(store)
-    finally:
-        if not stored:
-            _forget(own.blobs, pictures.keys)
+    except ServiceFault:
+        raise  # nobody can say whether they were stored; if not, the sweep of the blobs takes them
+    except BaseException:
+        _forget_unnamed(own, pictures.keys)
+        raise
+    if not stored:
+        _forget_unnamed(own, pictures.keys)
 
 
 def _pictures(own: Runtime, file: ReceivedFile) -> Pictures:
