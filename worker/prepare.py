@@ -173,6 +173,14 @@ def _png(frame: Frame) -> bytes:
     return data.tobytes()
 
 
+def _forget_unnamed(own: Runtime, keys: list[str]) -> None:
+    """Delete blobs that no row names: a commit that broke off may have been done all the same."""
+    with suppress(ServiceFault):
+        with own.database.read() as session:
+            named = images.named(session, keys)
+        _forget(own.blobs, [key for key in keys if key not in named])
+
+
 def _forget(blobs: BlobStore, keys: list[str]) -> None:
     """Delete blobs that no row names; one that cannot be deleted now is an orphan and no fault."""
     for key in keys:
