@@ -68,6 +68,13 @@ def add(session: Session, file_id: int, header: Header, frames: Sequence[dict[st
     return True
 
 
+def named(session: Session, keys: Sequence[str]) -> set[str]:
+    """Return those of some keys, of one file's pictures, that an image names."""
+    columns = (Image.canonical_key, Image.preview_key, Image.thumbnail_key)
+    rows = session.execute(select(*columns).where(or_(*(column.in_(keys) for column in columns))))
+    return {key for row in rows for key in row if key in set(keys)}
+
+
 def refuse(session: Session, file_id: int, disposition: Disposition, reason: Reason) -> None:
     """Record that a file is no image, or that its picture cannot be used; its study goes on with the others."""
     file = session.get_one(ReceivedFile, file_id)
