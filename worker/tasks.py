@@ -69,13 +69,13 @@ def perform(claim: Claim, pipeline: Pipeline) -> None:
 
 def attempt(own: Runtime, held: Held, pipeline: Pipeline) -> None:
     """Run a pipeline on what is held, and renew the lease meanwhile."""
-    try:
-        with Lease(own.settings, own.database, held) as lease:
+    with Lease(own.settings, own.database, held) as lease:
+        try:
             pipeline(own, held, lease)
-    except LeaseLost:
-        log.warning("superseded: nothing was written", stage=held.stage.value)
-    except MemoryError:
-        own.crash(held, Reason.OUT_OF_MEMORY)
-        raise
-    except Exception as error:  # noqa: BLE001  # whatever it is, the study ends in a named state
-        own.fail(held, error)
+        except LeaseLost:
+            log.warning("superseded: nothing was written", stage=held.stage.value)
+        except MemoryError:
+            own.crash(held, Reason.OUT_OF_MEMORY)
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, the study ends in a named state
+            own.fail(held, error)
