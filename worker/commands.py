@@ -21,7 +21,10 @@ TASKS_PER_CHILD = 1000  # a prepare child is replaced after so many: what decode
 @click.option("--stage", type=click.Choice([*(stage.value for stage in Stage), queue.EXPLAIN]), required=True)
 @click.option("--concurrency", type=click.IntRange(min=1), help="Children; default: one per core to prepare, else one.")
 def worker(stage: str, concurrency: int | None) -> int:
-    """Run the workers of one stage, or of maps on demand, until told to stop; work in hand is ended or handed back."""
+    """Run the workers of one stage, or of maps on demand and replays (explain), until told to stop.
+
+    Work in hand is ended or handed back.
+    """
     from worker.app import app
 
     settings = Settings()
@@ -29,7 +32,7 @@ def worker(stage: str, concurrency: int | None) -> int:
     queue.broker_url(settings)  # raises in words where there is no broker
     preparing = stage == Stage.PREPARE
     count = concurrency or (settings.prepare_processes or os.cpu_count() or 1 if preparing else 1)
-    queues = [queue.EXPLAIN] if stage == queue.EXPLAIN else queue.queues_of(Stage(stage))
+    queues = [queue.EXPLAIN, queue.REPLAY] if stage == queue.EXPLAIN else queue.queues_of(Stage(stage))
     arguments = ["worker", "--queues", ",".join(queues), "--concurrency", str(count),
                  "--pool", "prefork", "--hostname", f"{stage}@%h", "--loglevel", settings.log_level,
                  "--without-gossip", "--without-mingle", "--without-heartbeat"]  # fmt: skip

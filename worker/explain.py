@@ -10,7 +10,6 @@ import hashlib
 import inspect
 import json
 import os
-import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from cspine.reasons import Reason
 from cspine.records import explanations, freeing
 from cspine.records.explanations import Work
 from cspine.tables import Image, Result
+from worker import idle
 from worker.answers import short
 from worker.parent import HOST
 from worker.runtime import Runtime
@@ -37,18 +37,17 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 _loaded: dict[str, Explainer] = {}  # at most one, by the release's identity
-_idle: threading.Timer | None = None
 
 
 def run(own: Runtime, explanation_id: int) -> None:
     """Claim a map, make it, store it; whatever ends it is recorded."""
-    _wake()
+    idle.wake()
     name = freeing.worker_name(HOST, EXPLAIN, os.getppid(), os.getpid())
     seconds = own.settings.explain_seconds + own.settings.lease_seconds
     work = own.write(lambda session: explanations.claim(session, explanation_id, name, seconds))
     if work is not None:
         _attempt(own, work)
-    _rest(own.settings.explain_idle_seconds)
+    idle.rest(own.settings.explain_idle_seconds)
 
 
 def _attempt(own: Runtime, work: Work) -> None:
@@ -105,6 +104,7 @@ def _explainer(own: Runtime, identity: str) -> Explainer:
         folder = release_store.fetch(own.blobs, identity, own.settings.var.absolute() / "cache")
         loaded = release.load(folder)
         _loaded.clear()
+        idle.hold()
         _loaded[identity] = Explainer(loaded.card.network, loaded.network, read_head(folder))
     return _loaded[identity]
 
@@ -115,20 +115,3 @@ def _options(method: str) -> dict[str, Any]:
 
     parameters = inspect.signature(METHODS[method]).parameters.values()
     return {one.name: one.default for one in parameters if one.default is not one.empty}
-
-
-def _wake() -> None:
-    if _idle is not None:
-        _idle.cancel()
-
-
-def _rest(seconds: float) -> None:
-    """End this child after some idle time where it holds a network; the pool forks a small one in its place.
-
-    A message that comes in that very moment is lost with the child, and brought back like that of any child.
-    """
-    global _idle
-    if _loaded:
-        _idle = threading.Timer(seconds, os._exit, (0,))
-        _idle.daemon = True
-        _idle.start()

@@ -61,53 +61,24 @@ class Ready:
     device: str
 
 
-class Network:
-    """The loaded network; where the release is broken there is none, and a heartbeat says why."""
+class Holder:
+    """One release in memory: fetched, verified and loaded when it is asked for, once for each device."""
 
-    def __init__(self, settings: Settings, database: Database, blobs: BlobStore, name: str) -> None:
+    def __init__(self, settings: Settings, blobs: BlobStore) -> None:
         """Keep what is needed to load; nothing is loaded."""
-        self._settings, self._database, self._blobs, self._name = settings, database, blobs, name
+        self._settings, self._blobs = settings, blobs
         self._row: Release | None = None
         self._loaded: dict[str, Loaded] = {}
         self._exports = Exports(settings, blobs)
-        self._fault: Fault | None = None
-        self._faulty = False
 
-    def ready(self) -> Ready | None:
-        """Load the active release where it is not loaded; null where it cannot be, so that nothing is claimed."""
-        with self._database.read() as session:
-            row = releases.active(session)
-        try:
-            if row is None:
-                raise Permanent("no release is active", Reason.NO_RELEASE)
-            device = self._load(row)
-        except Permanent as error:
-            self._row, self._loaded = None, {}
-            self._say(error)
-            return None
-        self._recovered()
-        return Ready(row, device)
-
-    def _load(self, row: Release) -> str:
-        """Load a release and return its device; whatever keeps it from being loaded is raised as `Permanent`."""
-        known = self._fault
-        if known is not None and known.identity == row.identity and time.monotonic() < known.until:
-            raise known.error
+    def hold(self, row: Release) -> None:
+        """Choose the release; another one that is in memory is let go."""
         if self._row is None or self._row.id != row.id:
             self._loaded, self._row = {}, row
-        try:
-            device = _device()
-            self.on(device)
-        except ServiceFault:
-            raise
-        except Exception as error:
-            said = error if isinstance(error, Permanent) else _unnamed(row, error)
-            wait = math.inf if isinstance(error, Unfit) else RETRY_SECONDS
-            self._fault = Fault(row.identity, Permanent(said.detail, said.reason), time.monotonic() + wait)
-            _forget_networks()
-            raise said from error
-        self._fault = None
-        return device
+
+    def let_go(self) -> None:
+        """Hold none."""
+        self._loaded, self._row = {}, None
 
     def on(self, device: str) -> Loaded:
         """Return the release on a device, loaded there at the first call, its answers compared with the pinned ones.
@@ -115,12 +86,12 @@ class Network:
         Raises `Permanent`: broken_release, naming the file, or sentinel_failed.
         """
         if device not in self._loaded:
-            assert self._row is not None, "ready() comes first"
+            assert self._row is not None, "hold() comes first"
             row = self._row
             folder = self._fetch(row)
             try:
-                loaded = (self._by_openvino(row, folder) if device == CPU and available() else None) or _by_tensorflow(
-                    folder, device
+                loaded = (self._by_openvino(row, folder) if device == CPU and available() else None) or (
+                    self._by_tensorflow(folder, device)
                 )
             except Permanent as error:
                 kind = Permanent if error.reason is Reason.SENTINEL_FAILED else Unfit
@@ -146,6 +117,14 @@ class Network:
                 raise
         return None
 
+    def _by_tensorflow(self, folder: Path, device: str) -> Loaded:
+        import tensorflow as tf
+
+        from models import release
+
+        with tf.device(device.upper()):
+            return release.load(folder)
+
     def predict(self, device: str, batch: Floats) -> Prediction:
         """Analyse float32 (n, size, size, channels); raises `MemoryError` where the device has no room for it."""
         loaded = self.on(device)
@@ -162,6 +141,52 @@ class Network:
         except Permanent as error:
             raise Permanent(f"{row.name} {row.version}: {error.detail}", error.reason) from error
 
+
+class Network(Holder):
+    """The active release; where it is broken there is none, and a heartbeat says why."""
+
+    def __init__(self, settings: Settings, database: Database, blobs: BlobStore, name: str) -> None:
+        """Keep what is needed to load; nothing is loaded."""
+        super().__init__(settings, blobs)
+        self._database, self._name = database, name
+        self._fault: Fault | None = None
+        self._faulty = False
+
+    def ready(self) -> Ready | None:
+        """Load the active release where it is not loaded; null where it cannot be, so that nothing is claimed."""
+        with self._database.read() as session:
+            row = releases.active(session)
+        try:
+            if row is None:
+                raise Permanent("no release is active", Reason.NO_RELEASE)
+            device = self._load(row)
+        except Permanent as error:
+            self.let_go()
+            self._say(error)
+            return None
+        self._recovered()
+        return Ready(row, device)
+
+    def _load(self, row: Release) -> str:
+        """Load a release and return its device; whatever keeps it from being loaded is raised as `Permanent`."""
+        known = self._fault
+        if known is not None and known.identity == row.identity and time.monotonic() < known.until:
+            raise known.error
+        self.hold(row)
+        try:
+            device = _device()
+            self.on(device)
+        except ServiceFault:
+            raise
+        except Exception as error:
+            said = error if isinstance(error, Permanent) else unnamed(row, error)
+            wait = math.inf if isinstance(error, Unfit) else RETRY_SECONDS
+            self._fault = Fault(row.identity, Permanent(said.detail, said.reason), time.monotonic() + wait)
+            forget_networks()
+            raise said from error
+        self._fault = None
+        return device
+
     def _say(self, error: Permanent) -> None:
         """Let /readyz, doctor and whoever waits know why nothing is screened."""
         log.error("nothing is screened", reason=error.reason.value, detail=error.detail)
@@ -177,15 +202,6 @@ class Network:
             self._faulty = False
 
 
-def _by_tensorflow(folder: Path, device: str) -> Loaded:
-    import tensorflow as tf
-
-    from models import release
-
-    with tf.device(device.upper()):
-        return release.load(folder)
-
-
 def _device() -> str:
     """Return the device to screen on, as a claim notes it: `gpu:0`, or `cpu`."""
     if not any(path.exists() for path in NVIDIA):
@@ -195,7 +211,7 @@ def _device() -> str:
     return "gpu:0" if tf.config.list_physical_devices("GPU") else CPU
 
 
-def _unnamed(row: Release, error: Exception) -> Permanent:
+def unnamed(row: Release, error: Exception) -> Permanent:
     """Describe what nobody foresaw by its type alone: its words may quote anything."""
     words = f"{row.name} {row.version} cannot be loaded ({type(error).__name__})"
     return Permanent(words, Reason.OUT_OF_MEMORY if _full(error) else Reason.BROKEN_RELEASE)
@@ -205,7 +221,7 @@ def _full(error: Exception) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"  # TensorFlow's
 
 
-def _forget_networks() -> None:
+def forget_networks() -> None:
     """Let go of what an attempt to load has left in memory."""
     if "keras" in sys.modules:
         import keras

@@ -29,7 +29,7 @@ from worker.network import Network
 from worker.parent import HOST, stages_of
 
 FIRST_PAUSE, MOST_PAUSE = 0.2, 5.0
-EXPLAIN_NICE = 10  # a map on demand gives way to studies that wait
+EXPLAIN_NICE = 10  # maps on demand and replays give way to studies that wait
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -123,7 +123,7 @@ def begin(settings: Settings, queues: list[str]) -> None:
     _settings, _runtime = settings, None
     if stages_of(queues) == [Stage.PREPARE]:
         limit_child(settings)
-    if queues == [EXPLAIN]:
+    if EXPLAIN in queues:
         os.nice(EXPLAIN_NICE)
 
 

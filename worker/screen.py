@@ -22,10 +22,13 @@ from cspine.states import Stage
 from cspine.tables import Image
 from worker.answers import answer
 from worker.lease import Lease
+from worker.network import Holder
 from worker.runtime import Runtime
 
 CHUNK = 32
 Answer = dict[str, Any]
+Answers = dict[int, list[Answer]]  # by screening
+Failures = dict[int, Failure]
 
 
 @dataclass(frozen=True)
@@ -56,21 +59,7 @@ def claim(own: Runtime) -> Held | None:
 
 def run(own: Runtime, held: Held, lease: Lease) -> None:
     """Analyse every image of the claimed studies that this release has no answer for, and write all of it at once."""
-    assert held.release_id is not None
-    release_id = held.release_id
-    screening_of = {member.study_id: member.screening_id for member in held.members}
-    with own.database.read() as session:
-        todo = images.unanswered(session, list(screening_of), release_id, preprocessing.VERSION)
-    answers: dict[int, list[Answer]] = {screening_id: [] for screening_id in screening_of.values()}
-    failures: dict[int, Failure] = {}
-    for start in range(0, len(todo), CHUNK):
-        lease.insist()
-        for image, outcome in _outcomes(own, held, todo[start : start + CHUNK]):
-            screening_id = screening_of[image.study_id]
-            if isinstance(outcome, Failure):
-                failures[screening_id] = outcome
-            else:
-                answers[screening_id].append(outcome)
+    answers, failures = examine(own, own.network, held, lease)
 
     def write(session: Session) -> None:
         kept = endings.settle(session, held, own.settings, failures).kept
@@ -81,10 +70,32 @@ def run(own: Runtime, held: Held, lease: Lease) -> None:
     own.write(write)
 
 
-def _outcomes(own: Runtime, held: Held, chunk: Sequence[Image]) -> Iterator[tuple[Image, Answer | Failure]]:
+def examine(own: Runtime, network: Holder, held: Held, lease: Lease) -> tuple[Answers, Failures]:
+    """Return the answers of a release for what it has not answered yet, and the failures, by screening."""
+    assert held.release_id is not None
+    release_id = held.release_id
+    screening_of = {member.study_id: member.screening_id for member in held.members}
+    with own.database.read() as session:
+        todo = images.unanswered(session, list(screening_of), release_id, preprocessing.VERSION)
+    answers: Answers = {screening_id: [] for screening_id in screening_of.values()}
+    failures: Failures = {}
+    for start in range(0, len(todo), CHUNK):
+        lease.insist()
+        for image, outcome in _outcomes(own, network, held, todo[start : start + CHUNK]):
+            screening_id = screening_of[image.study_id]
+            if isinstance(outcome, Failure):
+                failures[screening_id] = outcome
+            else:
+                answers[screening_id].append(outcome)
+    return answers, failures
+
+
+def _outcomes(
+    own: Runtime, network: Holder, held: Held, chunk: Sequence[Image]
+) -> Iterator[tuple[Image, Answer | Failure]]:
     """Analyse some images together; where that fails, each by itself, so that only the one at fault fails."""
     try:
-        yield from zip(chunk, _analyse(own, held, chunk), strict=True)
+        yield from zip(chunk, _analyse(own, network, held, chunk), strict=True)
     except (ServiceFault, LeaseLost, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001  # recorded for the image that raises it alone
@@ -92,15 +103,15 @@ def _outcomes(own: Runtime, held: Held, chunk: Sequence[Image]) -> Iterator[tupl
             yield chunk[0], failure.of_error(error, held.stage, str(held.release_id))
             return
         for image in chunk:
-            yield from _outcomes(own, held, [image])
+            yield from _outcomes(own, network, held, [image])
 
 
-def _analyse(own: Runtime, held: Held, chunk: Iterable[Image]) -> list[Answer]:
-    card = own.network.on(held.device).card
+def _analyse(own: Runtime, network: Holder, held: Held, chunk: Iterable[Image]) -> list[Answer]:
+    card = network.on(held.device).card
     pictures = [_read(own.blobs, image) for image in chunk]
     began = time.perf_counter()
     batch = np.stack([preprocessing.to_input(picture.pixels, card.input) for picture in pictures])
-    found = own.network.predict(held.device, batch)
+    found = network.predict(held.device, batch)
     share = (time.perf_counter() - began) * 1000 / len(pictures)
     return [
         answer(card, picture.pixels.shape, found.probabilities[i], int(found.explained[i]), found.saliency[i],

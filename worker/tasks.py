@@ -10,14 +10,15 @@ from collections.abc import Callable
 import structlog
 
 from cspine.errors import ServiceFault
-from cspine.queue import EXPLAIN_TASK, TASKS
+from cspine.queue import EXPLAIN_TASK, REPLAY_TASK, TASKS
 from cspine.reasons import Reason
 from cspine.records.claims import Held, LeaseLost
 from cspine.records.screenings import Ring
 from cspine.states import Stage
 from worker import explain as explaining
+from worker import idle, runtime
 from worker import prepare as preparation
-from worker import runtime
+from worker import replay as replaying
 from worker import screen as screening
 from worker.app import app, settings
 from worker.lease import Lease
@@ -51,6 +52,14 @@ def explain(explanation_id: int) -> None:
         log.error("nothing could be recorded", reason=fault.reason.value)
     except MemoryError:
         os._exit(MEMORY_STATUS)  # the parent frees the map
+
+
+@app.task(name=REPLAY_TASK, time_limit=settings.screen_seconds)  # type: ignore[untyped-decorator]
+def replay(_bell: int) -> None:
+    """Let a candidate analyse shadows, where nothing else is due."""
+    idle.wake()
+    perform(replaying.claim, replaying.run)
+    idle.rest(settings.explain_idle_seconds)
 
 
 def perform(claim: Claim, pipeline: Pipeline) -> None:

@@ -25,13 +25,13 @@ PAUSE_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 _heard = time.monotonic()
-_tasks: Collection[str] = ()
+_app: Celery | None = None
 
 
 def use(app: Celery) -> None:
     """Let every address of Redis be served by this transport in this process, for the tasks of this application."""
-    global _tasks
-    _tasks = app.tasks
+    global _app
+    _app = app  # its tasks are asked for later: that would read its settings, and the broker's address with them
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
 
@@ -101,7 +101,7 @@ class Channel(kombu.Channel):
             key, payload = (part.encode() if isinstance(part, str) else bytes(part) for part in answer)
             queue = key.decode().rsplit(self.sep, 1)[0]
             self._queue_cycle.rotate(queue)
-            message, why = read(payload, _tasks)
+            message, why = read(payload, _app.tasks if _app is not None else ())
             if why is None:
                 self.connection._deliver(message, queue)
             else:

@@ -24,7 +24,7 @@ from tests.worker import releases as tiny
 from tests.worker import services
 from tests.worker.conftest import Activate, Receive, png
 from tests.worker.test_screen import prepared, run
-from worker import explain
+from worker import explain, idle
 from worker.runtime import Runtime
 
 pytestmark = pytest.mark.services
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.services
 @pytest.fixture(autouse=True)
 def nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let no test's process end for being idle, and no map be made by another test's release."""
-    monkeypatch.setattr(explain, "_rest", lambda seconds: None)
+    monkeypatch.setattr(idle, "rest", lambda seconds: None)
     explain._loaded.clear()
     yield
     explain._loaded.clear()
