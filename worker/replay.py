@@ -7,7 +7,6 @@ with the low priority of this worker; a GPU is left to those that screen.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +15,12 @@ from sqlalchemy.orm import Session
 
 from cspine.errors import Permanent, ServiceFault
 from cspine.queue import EXPLAIN
-from cspine.records import endings, freeing, results, shadows
+from cspine.records import endings, results, shadows
 from cspine.records.claims import CPU, Held
 from cspine.records.shadows import Turn
 from worker import idle, screen
 from worker.lease import Lease
 from worker.network import Holder, Unfit, forget_networks, unnamed
-from worker.parent import HOST
 from worker.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -51,8 +49,8 @@ def claim(own: Runtime) -> Held | None:
         turn = shadows.turn(session, own.settings)
     if turn is None or not _load(own, turn):
         return None
-    name = freeing.worker_name(HOST, EXPLAIN, os.getppid(), os.getpid())
-    return own.write(lambda session: shadows.claim(session, turn.replay_id, name, own.settings))
+    name = own.name(EXPLAIN)
+    return own.claim(EXPLAIN, lambda session: shadows.claim(session, turn.replay_id, name, own.settings))
 
 
 def run(own: Runtime, held: Held, lease: Lease) -> None:

@@ -55,11 +55,11 @@ class Runtime:
         """The network of the active release."""
         return Network(self.settings, self.database, self.blobs, self.name(Stage.SCREEN))
 
-    def name(self, stage: Stage) -> str:
-        """Return the name under which this process claims work."""
-        return freeing.worker_name(HOST, stage, os.getppid(), os.getpid())
+    def name(self, kind: str) -> str:
+        """Return the name under which this process claims work: of a stage, or of what may wait (`explain`)."""
+        return freeing.worker_name(HOST, kind, os.getppid(), os.getpid())
 
-    def claim(self, stage: Stage, work: Callable[[Session], Held | None]) -> Held | None:
+    def claim(self, kind: str, work: Callable[[Session], Held | None]) -> Held | None:
         """Claim in one transaction; after a fault of the database, whatever is open in our name is handed back first.
 
         A connection that breaks in the middle of a commit does not tell whether it was done: a claim that was would be
@@ -68,7 +68,7 @@ class Runtime:
 
         def anew(session: Session) -> Held | None:
             if self._doubtful:
-                for claim in freeing.open_claims(session, self.name(stage)):
+                for claim in freeing.open_claims(session, self.name(kind)):
                     freeing.hand_back(session, claim.id)
             return work(session)
 
