@@ -35,9 +35,9 @@ class Verdict:
         return not self.faults and not self.lost and not self.double
 
 
-def check(session: Session, batch: Batch, files: Sequence[File], tries: Mapping[str, int], hit: Collection[int],
+def check(session: Session, batch: Batch, files: Sequence[File], tries: Mapping[str, int], hit: Collection[str],
           most_lone: int) -> Verdict:  # fmt: skip
-    """Look at every row of the night: `tries` says how often each file was sent, `hit` whom the monkey hit."""
+    """Look at every row of the night: `tries` says how often each file was sent, `hit` the processes or hosts that were hit."""
     verdict = Verdict(batches.ledger(session, batch))
     rows = session.execute(
         select(ReceivedFile, Screening.state)
@@ -95,7 +95,7 @@ def _results(session: Session, verdict: Verdict, files: Sequence[File]) -> None:
             verdict.faults.append(f"{file.name} has {images} pictures and {results} results")
 
 
-def _attempts(session: Session, verdict: Verdict, files: Sequence[File], hit: Collection[int], most_lone: int) -> None:
+def _attempts(session: Session, verdict: Verdict, files: Sequence[File], hit: Collection[str], most_lone: int) -> None:
     """Poison is quarantined after exactly so many lone attempts, and nobody else is blamed for anything."""
     poison = {file.name: file.poison for file in files if file.bucket == QUARANTINED}
     healthy = {file.name for file in files if file.bucket == ANALYSED}
@@ -134,11 +134,11 @@ def _attempts(session: Session, verdict: Verdict, files: Sequence[File], hit: Co
                 verdict.faults.append(f"{name} was blamed: {_story(attempts)}")
 
 
-def _unjust(attempt: Attempt, poisoned: Collection[str], hit: Collection[int]) -> bool:
+def _unjust(attempt: Attempt, poisoned: Collection[str], hit: Collection[str]) -> bool:
     """Say whether a healthy study is blamed without a poison in its company and without the monkey's hand."""
     if attempt.outcome == Outcome.FAILED:
         return attempt.reason not in OF_SERVICES
-    by_monkey = any(part.isdigit() and int(part) in hit for part in attempt.worker.split(":"))
+    by_monkey = not set(hit).isdisjoint(attempt.worker.split(":"))
     return attempt.outcome in BLAMED and attempt.claim_id not in poisoned and not by_monkey
 
 

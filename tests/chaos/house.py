@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -50,16 +50,17 @@ class Load:
 class House:
     """One installation in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        """Start the servers, migrate, import the demo release and export it; `var` and its blobs are new."""
+    def __init__(self, folder: Path, host: str = "127.0.0.1", networks: str = "127.0.0.0/8", **settings: Any) -> None:
+        """Start the servers at an address, migrate, import the demo release and export it; `var` is new."""
         folder.chmod(0o711)
-        self.postgres, self.redis = Postgres(folder / "postgres"), Redis(folder / "redis")
+        self.postgres, self.redis = Postgres(folder / "postgres", host, networks), Redis(folder / "redis", host)
         self.postgres.start()
         self.postgres.create()
         self.redis.start()
         own = {"var": folder / "var", "database_url": self.postgres.url, "redis_url": self.redis.url}
-        self.settings = Settings().model_copy(update=own | QUICK)
+        self.settings = Settings().model_copy(update=own | settings)
         self.poison = folder / "poison.json"
+        self.poison.write_text("{}")
         self.database, self.blobs, self.bell = self.open()
         migrate.upgrade(self.database)
         (folder / "var").mkdir()

@@ -17,7 +17,7 @@ from cspine.states import Lane
 from cspine.tables import Batch
 from tests.chaos import checks, monkey, night
 from tests.chaos.checks import Verdict
-from tests.chaos.house import House
+from tests.chaos.house import QUICK, House
 from tests.chaos.monkey import Monkey
 from tests.chaos.night import File
 
@@ -68,7 +68,7 @@ def run(seed: int, *, short: bool, faults: Sequence[str] = (), say: Callable[[st
     faults = faults or (monkey.SHORT if short else monkey.LONG)
     with tempfile.TemporaryDirectory(prefix="cspine-chaos-") as folder:
         began = time.monotonic()
-        house = House(Path(folder))
+        house = House(Path(folder), **QUICK)
         try:
             files, poisons = night.write(Path(folder) / "night", shape, seed, house.settings)
             house.poison.write_text(json.dumps(poisons))
@@ -106,7 +106,9 @@ def _night(house: House, files: Sequence[File], seed: int, chosen: Sequence[str]
     house.stop()
     faults += [f"a process is left: {pid}" for pid in house.processes()]
     with house.database.read() as session:
-        verdict = checks.check(session, batch, files, sender.tries, own.hit, house.settings.max_lone_attempts)
+        verdict = checks.check(
+            session, batch, files, sender.tries, {*map(str, own.hit)}, house.settings.max_lone_attempts
+        )
         verdict.faults += checks.blobs(session, frozenset(house.blobs.keys()) - house.given)
     verdict.faults += faults
     return verdict

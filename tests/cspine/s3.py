@@ -82,11 +82,11 @@ class Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """Run the server, with an empty bucket, until the block ends."""
+def server(host: str = "127.0.0.1") -> Iterator[Server]:
+    """Run the server at an address of ours, with an empty bucket, until the block ends."""
     made = Server()
-    http = make_server("127.0.0.1", 0, made, threaded=True, request_handler=Quiet)
-    made.endpoint = f"http://127.0.0.1:{http.server_port}"
+    http = make_server(host, 0, made, threaded=True, request_handler=Quiet)
+    made.endpoint = f"http://{host}:{http.server_port}"
     thread = Thread(target=http.serve_forever, daemon=True)
     thread.start()
     try:
