@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from cspine import lanes, retrying
 from cspine.database import now
-from cspine.records import explanations, freeing, pauses
+from cspine.queue import EXPLAIN
+from cspine.records import explanations, freeing, heartbeats, pauses, shadows
 from cspine.records import sweep as records
 from cspine.records.screenings import Ring
-from cspine.states import Stage
+from cspine.states import SHADOW, Stage
 
 if TYPE_CHECKING:
     from worker.sweep import Sweep
@@ -89,10 +90,22 @@ def bulks(own: Sweep) -> list[Ring]:
     return retrying.step(own.database, own.settings)
 
 
+def replays(own: Sweep) -> list[Ring]:
+    """Ring for shadows where nothing else is due and their queue is empty, once for each worker that takes them."""
+    with own.database.read() as session:
+        workers = len(heartbeats.fresh(session, EXPLAIN))
+        due = shadows.due(session, own.settings, workers) if workers else []
+    if not due or own.bell.depth(Stage.SCREEN, SHADOW):
+        return []
+    own.counts["rung"] += len(due)
+    return due
+
+
 STEPS = (
     Step("leases", 0, leases),
     Step("retries", 0, retries),
     Step("bulks", 0, bulks),
     Step("lost bells", 0, lost_bells),
     Step("maps", 0, maps),
+    Step("replays", 0, replays),
 )

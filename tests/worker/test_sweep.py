@@ -8,12 +8,12 @@ import pytest
 
 from cspine.database import Database
 from cspine.errors import ServiceFault
-from cspine.queue import Bell, connect
+from cspine.queue import EXPLAIN, Bell, connect
 from cspine.records import claims, explanations, heartbeats, pauses, screenings
 from cspine.records.screenings import Ring
 from cspine.settings import Settings
-from cspine.states import Lane, Stage, State
-from cspine.tables import Claim
+from cspine.states import SHADOW, Lane, Stage, State
+from cspine.tables import Claim, Replay
 from tests.cspine.records import makers, work
 from tests.worker import services
 from worker import sweep as module
@@ -235,3 +235,24 @@ def test_maps_are_rung_for_too(settings: Settings, database: Database, bell: Bel
         client.flushdb()
     assert sweep.once() == Swept(rung=1)
     assert bell.asked() == 1
+
+
+def test_shadows_are_rung_for_where_nothing_else_is_due(settings: Settings, database: Database, bell: Bell) -> None:
+    with database.write() as session:
+        replay = Replay(batch_id=makers.batch(session).id, release_id=makers.release(session).id,
+                        created_at=makers.NIGHT, created_by="ada")  # fmt: skip
+        session.add(replay)
+    shadows = work.make(database, 3, lane=SHADOW, shadow=True, replay_id=replay.id, created_at=makers.NIGHT)
+    sweep = Sweep(settings, database, bell)
+    assert sweep.once() == Swept(), "no worker that takes them"
+    with database.write() as session:
+        heartbeats.beat(session, "host:explain:1", EXPLAIN)
+    (other,) = work.make(database, 1, State.RECEIVED)
+    assert sweep.once() == Swept(rung=1), "for what is due"
+    assert bell.depth(Stage.SCREEN, SHADOW) == 0
+    work.set_state(database, other, State.DONE)
+    assert sweep.once() == Swept(rung=1)
+    assert sweep.once() == Swept(), "the bell lies there"
+    assert bell.depth(Stage.SCREEN, SHADOW) == 1
+    assert sum(depths(bell, Stage.SCREEN).values()) == 0
+    assert work.states(database, shadows) == {State.READY}

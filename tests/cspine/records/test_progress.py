@@ -45,3 +45,13 @@ def test_an_attempt_that_ended_lately_shows_that_it_moves(database: Database) ->
         attempt.ended_at = now(session)
         session.flush()
         assert not progress.stalled(session)
+
+
+def test_a_shadow_may_wait_as_long_as_it_does(database: Database) -> None:
+    with database.write() as session:
+        study = makers.study(session, makers.batch(session), State.READY)
+        screening = screenings.shown(session, study.id)
+        assert screening
+        screening.shadow = True
+        session.flush()
+        assert not progress.stalled(session)
