@@ -1,11 +1,17 @@
 """The ledger of a batch: every received file in exactly one bucket, and the sum that proves it."""
 
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from cspine.states import IN_WORK, Disposition, State
 
 BUCKETS = ("analysed", "duplicate", "not_an_image", "rejected", "failed", "quarantined", "cancelled", "waiting")
+
+COLUMNS = ("file", "bucket", "reason", "flags", "study")
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # what a spreadsheet may take for the begin of a formula
 
 
 def bucket_of(disposition: str, state: str | None) -> str:
@@ -56,3 +62,24 @@ class Ledger:
             "studies": self.studies,
             "images": self.images,
         }
+
+
+def csv_rows(files: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Give the lines of the ledger as CSV, a line for each file under a line of names; ended by CR LF.
+
+    A name is what somebody sent: a cell that a spreadsheet would run as a formula gets an apostrophe in front.
+    """
+    yield _line(COLUMNS)
+    for one in files:
+        cells = {**one, "flags": " ".join(one["flags"])}
+        yield _line([_harmless(str(cells[name] or "")) for name in COLUMNS])
+
+
+def _line(cells: Iterable[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow(cells)
+    return buffer.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.lstrip(" ").startswith(FORMULA) else cell

@@ -19,7 +19,7 @@ SETTLE = timedelta(minutes=1)  # so long after a change of workers the pace of b
 FEWEST = 12  # claims from which a pace is read where there are as many
 SAMPLES = 300  # claims whose studies are looked up
 SHORT = 2.0  # seconds between two claims of a child that are a cost of the queue; longer ones are want of work
-OUTLIER = 10.0  # times the usual time: a hung task is no measure of the others
+OUTLIER = 30.0  # times the usual time, and no more of a hung task is taken for a measure of the others
 MEGABYTE = 1e6
 PRIOR_WEIGHT = 6  # made-up claims by the usual costs, which decide as long as all studies are of one size
 
@@ -38,7 +38,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Sample:
-    """What a claim held, and the seconds that it took."""
+    """What a claim did, and the seconds that it took; what failed in it, and will be done again, is not counted."""
 
     studies: int
     files: int
@@ -105,13 +105,13 @@ def cost(samples: Sequence[Sample], usual: Cost) -> Cost:
         return usual
     typical = median(one.seconds / by_prior for one, by_prior in told)
     rows = [(one.files, one.bytes / MEGABYTE, min(one.seconds, OUTLIER * typical * by_prior)) for one, by_prior in told]
-    scale = sum(seconds for *_, seconds in rows) / sum(by_prior for _, by_prior in told)
+    most = OUTLIER * typical * fmean(by_prior for _, by_prior in told)
+    spent = sum(row[2] for row in rows) + sum(min(one.seconds, most) for one in samples if not one.files)
+    scale = sum(row[2] for row in rows) / sum(by_prior for _, by_prior in told)
     prior = Cost(usual.per_file * scale, usual.per_megabyte * scale)
-    if usual.per_megabyte == 0:
-        return prior
-    fitted = _fitted(rows, prior)
-    by_fit = sum(fitted.of(files, megabytes * MEGABYTE) for files, megabytes, _ in rows)
-    exact = sum(seconds for *_, seconds in rows) / by_fit  # whatever the fit, the sum of the samples is what they took
+    fitted = _fitted(rows, prior) if usual.per_megabyte else prior
+    # Whatever the fit, the samples together take what they took, with what was spent for nothing.
+    exact = spent / sum(fitted.of(files, megabytes * MEGABYTE) for files, megabytes, _ in rows)
     return Cost(fitted.per_file * exact, fitted.per_megabyte * exact)
 
 

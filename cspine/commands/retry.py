@@ -1,4 +1,4 @@
-"""`cspine retry`, `discard`, `retries`, `cancel`: what a person does with studies that have no answer."""
+"""`cspine retry`, `discard`, `retries`: what a person does with studies that have no answer."""
 
 from typing import Any
 
@@ -10,7 +10,6 @@ from cspine.commands.selecting import choosing, chosen
 from cspine.commands.service import ACTOR, Service, service
 from cspine.errors import Usage
 from cspine.records import bulk, bulk_moves
-from cspine.records import retry as records
 from cspine.records.bulk import BulkView
 from cspine.records.selections import Selection
 
@@ -81,17 +80,6 @@ def retries(retry_id: str | None, as_json: bool) -> None:
              f"{seen.action} {seen.words}", seen.state, str(seen.sent), str(seen.held), str(seen.skipped),
              seen.outcome or "") for seen in found]  # fmt: skip
     print_table("Retries and discards", ("id", "when", "by", "what", "state", "sent", "held", "left out", ""), rows)
-
-
-@click.command()
-@click.argument("batch")
-def cancel(batch: str) -> None:
-    """Take every study of BATCH out of work that has no answer yet."""
-    installation = service()
-    row = installation.batch(batch)
-    with installation.database.write() as session:
-        changed = records.cancel_batch(session, row, ACTOR)
-    click.echo(f"{len(changed)} studies of batch {row.name} are cancelled.")
 
 
 def _do(installation: Service, action: str, selection: Selection, reason: str | None,

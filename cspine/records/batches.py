@@ -12,6 +12,7 @@ from cspine.database import lock, now
 from cspine.ledger import BUCKETS, Ledger, bucket_of
 from cspine.reasons import Reason
 from cspine.records import results
+from cspine.records.audit import audit
 from cspine.states import Disposition
 from cspine.tables import Batch, Image, ReceivedFile, Screening, Study
 
@@ -92,7 +93,21 @@ def ledger(session: Session, batch: Batch) -> Ledger:
 
 
 def files(session: Session, batch: Batch, after: int = 0, limit: int | None = None) -> Iterator[dict[str, Any]]:
-    """Give every file of a batch with its bucket, in the order of receipt, from the one after `after` on."""
+    """Give every file of a batch with its bucket, in the order of receipt, from the one after `after` on.
+
+    They are read some at a time, so that a large batch does not lie in memory.
+    """
+    left = limit
+    while left is None or left > 0:
+        most = CHUNK if left is None else min(CHUNK, left)
+        chunk = list(_chunk(session, batch, after, most))
+        yield from chunk
+        if len(chunk) < most:
+            return
+        after, left = chunk[-1]["id"], None if left is None else left - len(chunk)
+
+
+def _chunk(session: Session, batch: Batch, after: int, limit: int) -> Iterator[dict[str, Any]]:
     query = (
         select(ReceivedFile, Screening.state, Screening.reason, Study.flags)
         .outerjoin(Screening, SHOWN)
@@ -102,11 +117,9 @@ def files(session: Session, batch: Batch, after: int = 0, limit: int | None = No
         .limit(limit)
     )
     rows = session.execute(query).all()
-    for start in range(0, len(rows), CHUNK):
-        chunk = rows[start : start + CHUNK]
-        found = results.flags_of_files(session, [file.id for file, *_ in chunk])
-        for file, state, reason, of_study in chunk:
-            yield _file(file, state, reason, [*found.get(file.id, []), *_partial(file, of_study)])
+    found = results.flags_of_files(session, [file.id for file, *_ in rows])
+    for file, state, reason, of_study in rows:
+        yield _file(file, state, reason, [*found.get(file.id, []), *_partial(file, of_study)])
 
 
 def _file(file: ReceivedFile, state: str | None, reason: str | None, flags: Sequence[str]) -> dict[str, Any]:
@@ -136,6 +149,20 @@ def listing(session: Session, before: datetime | None = None, limit: int = 50) -
     batches = session.scalars(query).all()
     counted = ledgers(session, batches)
     return [BatchRow(batch, counted[batch.id]) for batch in batches]
+
+
+def set_deadline(session: Session, batch_id: str, deadline: datetime | None, actor: str) -> bool:
+    """Give a batch a deadline, another one, or none; false where there is no such batch, or it has this one already."""
+    changed = session.execute(
+        update(Batch)
+        .where(Batch.id == batch_id, Batch.deadline.is_distinct_from(deadline))
+        .values(deadline=deadline)
+        .returning(Batch.id)
+    ).first()
+    if changed is None:
+        return False
+    audit(session, actor, "set_deadline", batch_id, {"deadline": deadline.isoformat() if deadline else None})
+    return True
 
 
 def note_unreadable(session: Session, batch_id: str, change: int) -> None:

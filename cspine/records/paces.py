@@ -12,7 +12,7 @@ from cspine.pace import USUAL, Cost, Run, Sample, Strength
 from cspine.records.backlogs import Size
 from cspine.records.freeing import SEPARATOR
 from cspine.records.heartbeats import FRESH_SECONDS
-from cspine.states import Disposition, Stage
+from cspine.states import Disposition, Outcome, Stage
 from cspine.tables import Attempt, Claim, Heartbeat, ReceivedFile, Screening
 
 MOST_RUNS = 2000  # claims of a stage
@@ -92,7 +92,7 @@ def _runs(session: Session, stage: Stage) -> list[Run]:
 
 
 def _samples(session: Session, runs: Sequence[Run]) -> list[Sample]:
-    """Look up how many files of how many bytes each of these claims held."""
+    """Look up how many files of how many bytes were done in each of these claims."""
     query = (
         select(
             Attempt.claim_id,
@@ -105,12 +105,12 @@ def _samples(session: Session, runs: Sequence[Run]) -> list[Sample]:
             ReceivedFile,
             (ReceivedFile.study_id == Screening.study_id) & (ReceivedFile.disposition == Disposition.ACCEPTED),
         )
-        .where(Attempt.claim_id.in_([run.claim_id for run in runs]))
+        .where(Attempt.claim_id.in_([run.claim_id for run in runs]), Attempt.outcome == Outcome.DONE.value)
         .group_by(Attempt.claim_id)
     )
-    held = {claim_id: (studies, files, int(size)) for claim_id, studies, files, size in session.execute(query)}
+    done = {claim_id: (studies, files, int(size)) for claim_id, studies, files, size in session.execute(query)}
     return [
-        Sample(*held[run.claim_id], (run.ended - run.began).total_seconds())
+        Sample(*done.get(run.claim_id, (0, 0, 0)), (run.ended - run.began).total_seconds())
         for run in runs
-        if run.claim_id in held and run.ended is not None and run.ended > run.began
+        if run.ended is not None and run.ended > run.began
     ]

@@ -51,7 +51,7 @@ def pause(session: Session, lane_or_all: str, reason: str, actor: str) -> Pause:
     return row
 
 
-def resume(session: Session, lane_or_all: str, actor: str) -> bool:
+def resume(session: Session, lane_or_all: str, actor: str, reason: str | None = None) -> bool:
     """End the pause of a lane, or that of the whole queue; false where there is none of this name.
 
     Lanes that were paused by themselves stay paused when the whole queue is resumed. Raises `Usage` as `pause` does.
@@ -62,7 +62,8 @@ def resume(session: Session, lane_or_all: str, actor: str) -> bool:
     if row is None:
         return False
     session.delete(row)
-    audit(session, actor, "resume", lane_or_all, {"paused_by": row.paused_by, "reason": row.reason})
+    why = {"resumed_because": reason} if reason else {}
+    audit(session, actor, "resume", lane_or_all, {"paused_by": row.paused_by, "reason": row.reason, **why})
     session.flush()
     return True
 

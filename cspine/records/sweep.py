@@ -8,11 +8,11 @@ from sqlalchemy.orm import Session
 from cspine.backoff import longest_wait
 from cspine.database import now
 from cspine.queue import MOST_BELLS
-from cspine.records import studies
+from cspine.records import pauses, studies
 from cspine.records.claims import WORK
 from cspine.records.screenings import Ring
 from cspine.settings import Settings
-from cspine.states import Stage, State
+from cspine.states import Lane, Stage, State
 from cspine.tables import Screening
 
 MOST_DUE = 500
@@ -56,3 +56,10 @@ def unrung(session: Session, stage: Stage, lane: str, age: timedelta) -> list[Ri
         .limit(MOST_RINGS)
     )
     return [Ring(stage, lane, id_) for id_ in session.scalars(query)]
+
+
+def resumed(session: Session) -> list[Ring]:
+    """Return one bell for every lane and stage that has work and is not paused, for the moment after a pause."""
+    closed = pauses.closed_lanes(session)
+    open_ = [lane for lane in Lane if lane not in closed]
+    return [ring for stage in Stage for lane in open_ for ring in unrung(session, stage, lane, timedelta())[:1]]

@@ -1,8 +1,12 @@
 """The ledger: one bucket for each file, and a sum that shows a lost one."""
 
+import csv
+import io
+from typing import Any
+
 import pytest
 
-from cspine.ledger import BUCKETS, Ledger, bucket_of
+from cspine.ledger import BUCKETS, Ledger, bucket_of, csv_rows
 from cspine.states import Disposition, State
 
 
@@ -39,3 +43,29 @@ def test_the_contract_of_the_json() -> None:
     assert list(ledger.as_dict()) == ["batch", "received", *BUCKETS, "balanced", "studies", "images"]
     assert ledger.balanced
     assert ledger.troubled
+
+
+def file(name: str, **values: Any) -> dict[str, Any]:
+    return {"file": name, "bucket": "analysed", "reason": None, "flags": [], "study": "abc", "id": 1} | values
+
+
+def test_the_download_has_a_line_for_each_file() -> None:
+    files = [file('a "b", c.dcm', flags=["bad_date", "partial"]), file("d.txt", bucket="rejected", reason="corrupt",
+                                                                       study=None)]  # fmt: skip
+    rows = list(csv.reader(io.StringIO("".join(csv_rows(files)), newline="")))
+    assert rows == [
+        ["file", "bucket", "reason", "flags", "study"],
+        ['a "b", c.dcm', "analysed", "", "bad_date partial", "abc"],
+        ["d.txt", "rejected", "corrupt", "", ""],
+    ]
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", "\n=1", "  =1", "＝1", '=HYPERLINK("x")'])
+def test_no_cell_of_the_download_is_a_formula(name: str) -> None:
+    (_, row) = csv.reader(io.StringIO("".join(csv_rows([file(name)])), newline=""))
+    assert row[0] == f"'{name}"
+
+
+def test_a_sound_name_is_not_changed() -> None:
+    (_, row) = csv.reader(io.StringIO("".join(csv_rows([file("a=b-c@d+e.dcm")])), newline=""))
+    assert row[0] == "a=b-c@d+e.dcm"

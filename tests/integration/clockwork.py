@@ -87,6 +87,8 @@ class Held:
     jobs: Sequence[Job]
     began: float
     ended: float | None = None
+    hung: bool = False
+    failed: frozenset[int] = frozenset()  # numbers of its jobs
 
 
 @dataclass
@@ -189,8 +191,6 @@ class House:
 
     def _seconds(self, worker: Worker, jobs: Sequence[Job]) -> float:
         if any(job.hangs for job in jobs):
-            for job in jobs:
-                job.hangs = False
             return self.limit
         prices, seconds = self.prices, 0.0
         for job in jobs:
@@ -206,8 +206,13 @@ class House:
         if held.ended is not None:
             return
         self._close(held)
+        held.hung = any(job.hangs for job in held.jobs)
+        held.failed = frozenset(job.number for job in held.jobs if job.fails and not held.hung)
         for job in held.jobs:
-            if job.fails:
+            if held.hung:
+                job.hangs = False
+                self._due_now(job)
+            elif job.fails:
                 job.fails -= 1
                 wait = self.settings.retry_first_seconds * 2**job.tries
                 job.tries += 1
@@ -281,4 +286,12 @@ class House:
     def _attempt(self, one: Held, job: Job) -> dict[str, Any]:
         return {"screening_id": job.number, "claim_id": one.id, "stage": one.child.parent.stage.value, "number": 1,
                 "company": len(one.jobs), "worker": one.child.name, "device": "cpu", "started_at": self.at(one.began),
-                "outcome": Outcome.DONE.value, "software": "0"}  # fmt: skip
+                "outcome": _outcome(one, job).value, "software": "0"}  # fmt: skip
+
+
+def _outcome(one: Held, job: Job) -> Outcome:
+    if one.ended is None:
+        return Outcome.RUNNING
+    if one.hung:
+        return Outcome.CRASHED
+    return Outcome.FAILED if job.number in one.failed else Outcome.DONE

@@ -131,9 +131,10 @@ def troubles(seed: int) -> House:
     """Let some studies fail and be tried again, and some hang until the limit."""
     rng = random.Random(seed)
     jobs = _films(rng, 6000)
-    for job in rng.sample(jobs, 180):
-        job.fails = rng.choice((1, 1, 1, 2, 3))
-    for job in rng.sample(jobs, 4):
+    for job in jobs:
+        while rng.random() < 0.03:
+            job.fails += 1
+    for job in rng.sample(jobs[:5400], 4):  # one that hangs at the very end is the end, which nobody can foresee
         job.hangs = True
     return _house(seed, jobs)
 
@@ -161,7 +162,7 @@ def _scenes() -> Iterator[Scene]:
     yield Scene("clock set", "the same, the site's clock being set forward that night", clock_set)
     yield Scene("screen", "screening takes longest", screen_bound)
     yield Scene("cores", "all children share two cores", shared_cores)
-    yield Scene("troubles", "3 % fail and are tried again, four hang for two minutes", troubles)
+    yield Scene("troubles", "3 % of attempts fail and are tried again, four hang for two minutes", troubles)
     yield Scene("dearer", "the later half costs four times as much, which no size tells", dearer_later, promised=False)
 
 

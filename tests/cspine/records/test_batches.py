@@ -1,10 +1,14 @@
 """The files of a batch: each with its bucket, its reason and every flag that anything of it has."""
 
+from datetime import timedelta
+
 import pytest
+from sqlalchemy import select
 
 from cspine.database import Database
 from cspine.records import batches, screenings, studies
 from cspine.states import Disposition, State
+from cspine.tables import Audit
 from tests.cspine.records import makers
 
 pytestmark = pytest.mark.services
@@ -56,3 +60,26 @@ def test_files_are_paged_in_the_order_of_receipt(database: Database) -> None:
         first = list(batches.files(session, own, limit=3))
         rest = list(batches.files(session, own, after=first[-1]["id"]))
     assert [one["file"] for one in first + rest] == [f"{number}.png" for number in range(5)]
+
+
+def test_a_large_batch_is_read_in_parts(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "CHUNK", 2)
+    with database.write() as session:
+        own = makers.batch(session)
+        for number in range(5):
+            makers.file(session, own, name=f"{number}.png", disposition=Disposition.NOT_AN_IMAGE)
+        names = [one["file"] for one in batches.files(session, own)]
+        some = [one["file"] for one in batches.files(session, own, limit=3)]
+        none = list(batches.files(session, makers.batch(session, "empty")))
+    assert (names, some, none) == ([f"{number}.png" for number in range(5)], ["0.png", "1.png", "2.png"], [])
+
+
+def test_a_deadline_is_set_changed_and_taken_away_each_with_an_audit_row(database: Database) -> None:
+    morning = makers.NIGHT + timedelta(hours=5)
+    with database.write() as session:
+        own = makers.batch(session)
+        changed = [batches.set_deadline(session, own.id, deadline, "ana") for deadline in (morning, morning, None)]
+        assert changed == [True, False, True]
+        assert not batches.set_deadline(session, "unknown", morning, "ana")
+        found = [(row.actor, row.subject, row.detail) for row in session.scalars(select(Audit).order_by(Audit.id))]
+    assert found == [("ana", own.id, {"deadline": morning.isoformat()}), ("ana", own.id, {"deadline": None})]
