@@ -57,6 +57,11 @@ class BlobStore:
             self._connected.setdefault(pid, made)
         return self._connected[pid]
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder that the store is, or null where it is none."""
+        return Path(self._root) if self._local else None
+
     def put(self, source: BinaryIO | IO[bytes], limit: int | None = None, suffix: str = "") -> Stored:
         """Copy a stream into a new blob.
 
