@@ -83,7 +83,13 @@ def claim(session: Session, explanation_id: int, worker: str, seconds: float) ->
 
 
 def finish(session: Session, work: Work, blob_key: str, options: Mapping[str, Any]) -> bool:
-    """Say that the map is stored; false where the claim was lost, and the blob is nobody's."""
+    """Say that the map is stored; false where the claim was lost, and the blob is nobody's.
+
+    Said twice, since nobody could tell whether the first time was committed, it is still true.
+    """
+    if session.scalar(select(Explanation.id).where(Explanation.id == work.explanation.id,
+                                                   Explanation.blob_key == blob_key)):  # fmt: skip
+        return True
     return _end(session, work, state=Progress.DONE.value, blob_key=blob_key, options=dict(options), reason=None)
 
 

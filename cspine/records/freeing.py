@@ -44,7 +44,7 @@ def expire(session: Session, claim_id: str, settings: Settings, outage: datetime
     It counts where the child alone is silent. Where its whole worker is, or where nobody could renew anything because
     of an outage that ended at the given time, it is a loss.
     """
-    still = select(Claim).where(Claim.id == claim_id, _is_expired(session, settings)).with_for_update()
+    still = select(Claim).where(Claim.id == claim_id, _is_expired(session, settings)).with_for_update(skip_locked=True)
     claim = session.scalars(still).first()
     if claim is None:
         return []

@@ -3,9 +3,9 @@
 from contextlib import ExitStack
 
 import pytest
-from psycopg.errors import InternalError_, ReadOnlySqlTransaction
+from psycopg.errors import IdleInTransactionSessionTimeout, InternalError_, ReadOnlySqlTransaction
 from sqlalchemy import text
-from sqlalchemy.exc import InternalError
+from sqlalchemy.exc import DBAPIError, InternalError
 
 from cspine.database import Database
 from cspine.errors import ServiceFault
@@ -43,3 +43,13 @@ def test_a_server_that_has_become_read_only_is_a_fault_of_the_service(database: 
 def test_another_internal_error_stays_what_it_is(database: Database) -> None:
     with pytest.raises(InternalError), database.read():
         raise InternalError("UPDATE", None, InternalError_())
+
+
+def test_a_transaction_that_was_ended_for_us_and_a_connection_that_is_gone_are_faults_of_the_service(
+    database: Database,
+) -> None:
+    for error in (InternalError("UPDATE", None, IdleInTransactionSessionTimeout()),
+                  DBAPIError("UPDATE", None, InternalError_(), connection_invalidated=True)):  # fmt: skip
+        with pytest.raises(ServiceFault) as caught, database.write():
+            raise error
+        assert caught.value.reason is Reason.DATABASE_UNAVAILABLE
