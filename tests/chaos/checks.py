@@ -37,7 +37,7 @@ class Verdict:
 
 def check(session: Session, batch: Batch, files: Sequence[File], tries: Mapping[str, int], hit: Collection[str],
           most_lone: int) -> Verdict:  # fmt: skip
-    """Look at every row of the night: `tries` says how often each file was sent, `hit` the processes or hosts that were hit."""
+    """Look at every row of the night: `tries` says how often each file was sent, `hit` what was hit."""
     verdict = Verdict(batches.ledger(session, batch))
     rows = session.execute(
         select(ReceivedFile, Screening.state)

@@ -31,7 +31,7 @@ T = TypeVar("T")
 PAUSE_SECONDS = 0.2
 STOP_SECONDS = 60.0
 LEASE_SECONDS, SWEEP_SECONDS = 10.0, 2.0
-QUICK = {  # of minutes, seconds: a night of chaos ends in a few minutes
+QUICK: dict[str, Any] = {  # of minutes, seconds: a night of chaos ends in a few minutes
     "lease_seconds": LEASE_SECONDS, "lease_renew_seconds": 2.0, "sweep_seconds": SWEEP_SECONDS,
     "hand_back_seconds": 4.0, "visibility_seconds": 60, "retry_first_seconds": 1.0, "retry_most_seconds": 5.0,
     "prepare_seconds": 20, "screen_seconds": 40, "screen_threads": 1, "screen_batch": 8,

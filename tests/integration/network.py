@@ -1,7 +1,8 @@
-"""Hosts of this machine that share nothing but a wire: network namespaces at one bridge, each with a name of its own."""
+"""Hosts within this machine that share nothing but a wire: network namespaces at one bridge, each with its own name."""
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,13 @@ class Host:
                  "sh", "-c", inside, "sh", *command]  # fmt: skip
         with log.open("ab") as output:
             return process.spawn(words, environment, output)
+
+    @staticmethod
+    def end(running: "subprocess.Popen[bytes]", seconds: float) -> None:
+        """Ask a command to stop, and wait for it; `unshare`, which stands above it, hears no signal."""
+        for pid in process.children(running.pid):
+            os.kill(pid, signal.SIGTERM)
+        running.wait(seconds)
 
     def unplug(self) -> None:
         """Pull the cable at the other end: nothing arrives any more, and nobody is told."""

@@ -52,8 +52,7 @@ def run(studies: int, seconds: float, say: Callable[[str], object] = print) -> V
         files, _ = night.write(folder / "night", shape, SEED, house.settings)
         verdict = _batch(house, cut, files, studies, seconds, say)
         for host in running:
-            host.terminate()
-            host.wait(servers.SECONDS)
+            Host.end(host, servers.SECONDS)
         verdict.faults += [f"a process is left: {pid}" for pid in house.processes()]
         return verdict
 
@@ -84,8 +83,7 @@ def _batch(house: House, cut: Host, files: Sequence[File], studies: int, seconds
     sender = Sender(house, batch, files[:studies])
     sender.start()
     _await(lambda: _ended(house, batch) >= AT * studies, "nothing is screened")
-    cut.unplug()
-    held = house.ask(lambda session: _held(session, cut))
+    held = _unplug(house, cut)
     told(f"{cut.name} is cut off; {_ended(house, batch)} of {studies} are done, it holds {held} claims")
     time.sleep(seconds)
     meanwhile = house.ask(lambda session: _held(session, cut))
@@ -117,6 +115,16 @@ def _batch(house: House, cut: Host, files: Sequence[File], studies: int, seconds
     if not took:
         verdict.faults.append(f"{cut.name} took no work in {after:.0f} s after its return")
     return verdict
+
+
+def _unplug(house: House, cut: Host) -> int:
+    """Cut a host off in the middle of its work; return how many claims it holds."""
+    while True:
+        cut.unplug()
+        if held := house.ask(lambda session: _held(session, cut)):
+            return held
+        cut.plug()
+        time.sleep(POLL_SECONDS)
 
 
 def _await(condition: Callable[[], object], what: str) -> None:
