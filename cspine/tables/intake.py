@@ -26,6 +26,8 @@ class Batch(Table):
     unreadable_files: Mapped[int] = mapped_column(default=0)
     unreadable_since: Mapped[datetime | None]
     unreadable_read_at: Mapped[datetime | None]
+    ledger_checked_at: Mapped[datetime | None]  # by the sweep
+    unbalanced_since: Mapped[datetime | None]  # when it found that the buckets do not add up; null where they do
 
 
 class ReceivedFile(Table):
@@ -38,6 +40,9 @@ class ReceivedFile(Table):
               postgresql_where=text("original")),
         Index("ix_received_file_study_id_disposition", "study_id", "disposition"),
         Index("ix_received_file_study_uid_sop_uid", "study_uid", "sop_uid"),
+        # What no study's work needs is counted for /metrics, and is a small share of the files.
+        Index("ix_received_file_other", "disposition", "reason", sqlite_where=text("disposition <> 'accepted'"),
+              postgresql_where=text("disposition <> 'accepted'")),
     )  # fmt: skip
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
