@@ -58,6 +58,7 @@ def init(app: Flask, settings: Settings) -> None:
     zone = ZoneInfo(settings.site_timezone)
     app.jinja_env.filters |= {
         "local": lambda moment: local(moment, zone),
+        "clock": lambda moment: f"{moment.astimezone(zone):%Y-%m-%d %H:%M}",
         "waited": waited,
         "person": person_name,
         "sentence": sentence,

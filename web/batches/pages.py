@@ -7,10 +7,11 @@ from flask import Blueprint, Response, abort, jsonify, render_template, request
 from cspine.database import Database, now
 from cspine.lanes import next_opening
 from cspine.ledger import BUCKETS, Ledger
-from cspine.records import batches, pauses, waiting
+from cspine.records import batches, forecasts, pauses, waiting
 from cspine.tables import Batch
 from web import live
 from web.addresses import row_number
+from web.auth import person
 from web.services import services
 
 blueprint = Blueprint("batches", __name__, url_prefix="/batches")
@@ -22,15 +23,16 @@ FILES = 100
 @blueprint.get("")
 def listing() -> str:
     """Show the batches, the newest first."""
-    before = _batch(request.args["before"]) if "before" in request.args else None
+    before = find(request.args["before"]) if "before" in request.args else None
     own = services()
     with own.database.read() as session:
         rows = batches.listing(session, before.created_at if before else None, PAGE + 1)
         paused, lanes, moment = pauses.paused(session), waiting.by_lane(session), now(session)
+        late = forecasts.late(session, own.settings)
     more = rows[PAGE - 1].batch.id if len(rows) > PAGE else None
     openings = {lane: next_opening(lane, moment, own.settings) for lane in lanes}
     return render_template("batches/list.html", rows=rows[:PAGE], more=more, buckets=BUCKETS, pauses=paused,
-                           lanes=lanes, openings=openings, now=moment)  # fmt: skip
+                           lanes=lanes, openings=openings, now=moment, late=late)  # fmt: skip
 
 
 @blueprint.get("/events")
@@ -50,21 +52,23 @@ def listing_ledgers() -> Response:
 @blueprint.get("/<batch_id>")
 def batch(batch_id: str) -> str:
     """Show one batch: its ledger and its files."""
-    row = _batch(batch_id)
+    own, row = services(), find(batch_id)
     after = request.args.get("after", 0, type=row_number)
-    with services().database.read() as session:
+    with own.database.read() as session:
         counted = batches.ledger(session, row)
         found = list(batches.files(session, row, after, FILES + 1))
+        outlook = forecasts.of_batch(session, row, own.settings)
         paused = {lane: one for lane, one in pauses.paused(session).items() if lane in {pauses.ALL, row.lane}}
     more = found[FILES - 1]["id"] if len(found) > FILES else None
     return render_template("batches/batch.html", batch=row, ledger=counted, buckets=BUCKETS, files=found[:FILES],
-                           more=more, after=after, pauses=paused)  # fmt: skip
+                           more=more, after=after, pauses=paused, outlook=outlook,
+                           cancellable=may_cancel(row))  # fmt: skip
 
 
 @blueprint.get("/<batch_id>/events")
 def batch_events(batch_id: str) -> Response:
     """Stream the batch's ledger as it changes."""
-    own, row = services(), _batch(batch_id)
+    own, row = services(), find(batch_id)
     database = own.database
     return live.stream(own.settings, lambda: _ledger(database, row))
 
@@ -72,15 +76,21 @@ def batch_events(batch_id: str) -> Response:
 @blueprint.get("/<batch_id>/ledger")
 def batch_ledger(batch_id: str) -> Response:
     """Give the batch's ledger, for a page without a stream."""
-    return jsonify(_ledger(services().database, _batch(batch_id)))
+    return jsonify(_ledger(services().database, find(batch_id)))
 
 
-def _batch(batch_id: str) -> Batch:
+def find(batch_id: str) -> Batch:
+    """Return the batch of an address; 404 where there is none."""
     with services().database.read() as session:
         found = batches.by_id(session, batch_id)
     if found is None:
         abort(404)
     return found
+
+
+def may_cancel(row: Batch) -> bool:
+    """Say whether whoever asks may cancel this batch: an admin, or the person who made it."""
+    return person().is_admin or row.created_by == person().name
 
 
 def _ledger(database: Database, row: Batch) -> dict[str, Any]:

@@ -31,6 +31,7 @@ GAUGES = {
     "screenings": Family("Screenings that are not done, by state; lane `shadow` is a replay's.", ("state", "lane")),
     "unanswered_studies": Family("Studies that will be tried again or were given up.", ("state", "stage", "reason")),
     "files_set_aside": Family("Received files that no study's work needs.", ("bucket", "reason")),
+    "batches_unbalanced": Family("Batches whose ledger did not add up when the sweep last checked it."),
     "unread_studies": Family("Studies on the triage list that nobody has read.", ("bucket",)),
     "unread_oldest_age_seconds": Family("How long ago the oldest of them was received.", ("bucket",)),
     "processes": Family("Processes that were alive within their time.", ("kind",)),

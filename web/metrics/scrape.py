@@ -104,6 +104,7 @@ class Scrape:
 def _answers(session: Session) -> Iterator[Metric]:
     yield gauge("unanswered_studies", ((one.labels, one.count) for one in measures.unanswered(session)))
     yield gauge("files_set_aside", ((one.labels, one.count) for one in measures.set_aside(session)))
+    yield gauge("batches_unbalanced", [((), measures.unbalanced(session))])
     unread = measures.unread(session)
     yield gauge("unread_studies", (([one.bucket], one.studies) for one in unread))
     yield gauge("unread_oldest_age_seconds", (([one.bucket], one.oldest) for one in unread))

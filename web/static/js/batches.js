@@ -1,6 +1,6 @@
 // Batches: ledgers that count while one looks.
 
-import { swap } from "./http.js";
+import { get, swap } from "./http.js";
 import { follow } from "./live.js";
 
 const FILES_MS = 3000; // the table of files is fetched anew at most so often
@@ -15,6 +15,8 @@ if (ledger) {
     ledger.querySelector("[data-through]").textContent = String(counts.received - counts.waiting);
     ledger.querySelector("[data-balance]").hidden = !counts.balanced;
     ledger.querySelector("[data-alarm]").hidden = counts.balanced;
+    const cancel = document.getElementById("cancel");
+    cancel.hidden = !("mine" in cancel.dataset && counts.waiting);
     document.getElementById("retry").hidden = !(counts.failed || counts.quarantined);
   });
 }
@@ -58,3 +60,23 @@ function renewFiles() {
     await swap("files");
   }, FILES_MS);
 }
+
+const outlook = document.getElementById("outlook");
+const OUTLOOK_MS = 5000;
+
+/** Tell when it will be done, as it is foreseen now. */
+async function look() {
+  const told = document.hidden ? null : await get(outlook.dataset.poll);
+  if (told) {
+    const late = outlook.querySelector("[data-late]");
+    const words = outlook.querySelector("[data-words]");
+    if (late.textContent !== told.words) late.textContent = words.textContent = told.words;
+    late.hidden = !told.late;
+    words.hidden = told.late;
+    outlook.querySelector("[data-pace]").textContent = told.per_minute === null ? ""
+      : `All workers together: ${told.per_minute.toFixed(1)} studies a minute lately.`;
+  }
+  setTimeout(look, OUTLOOK_MS);
+}
+
+if (outlook) setTimeout(look, OUTLOOK_MS);
