@@ -83,7 +83,8 @@ def test_production_refuses_to_start_without_a_key_of_its_own(settings: Settings
 
 
 CHANGES = ["/studies/{}/read", "/studies/{}/unread", "/failures/previews", "/failures/bulks/f00d/confirm",
-           "/queue/pause", "/queue/resume", "/batches/x/cancel", "/batches/x/deadline", "/logout", "/upload", "/account", "/login"]  # fmt: skip
+           "/queue/pause", "/queue/resume", "/batches/x/cancel", "/batches/x/deadline", "/logout",
+           "/upload", "/account", "/login"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", CHANGES)
