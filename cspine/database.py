@@ -14,12 +14,14 @@ from sqlalchemy import (
     Dialect,
     Interval,
     String,
+    cast,
     create_engine,
     event,
     func,
     literal,
     select,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -133,7 +135,7 @@ def lock(session: Session, *keys: str) -> None:
     order of the keys, so that two that want the same do not wait for each other.
     """
     if keys and session.get_bind().dialect.name == "postgresql":
-        wanted = select(func.unnest(sorted(set(keys)), type_=String).label("key")).subquery()
+        wanted = select(func.unnest(cast(sorted(set(keys)), ARRAY(String)), type_=String).label("key")).subquery()
         number = func.hashtextextended(wanted.c.key, 0)
         session.execute(select(func.pg_advisory_xact_lock(number)).select_from(wanted)).all()
 
