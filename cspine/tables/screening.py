@@ -83,6 +83,10 @@ class Attempt(Table):
     """One run of one screening: written before the run, ended once, never changed after."""
 
     __tablename__ = "attempt"
+    __table_args__ = (
+        Index("ix_attempt_failures", "fingerprint", "ended_at", sqlite_where=text("fingerprint IS NOT NULL"),
+              postgresql_where=text("fingerprint IS NOT NULL")),
+    )  # fmt: skip
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     screening_id: Mapped[int] = mapped_column(ForeignKey("screening.id"), index=True)
@@ -98,7 +102,7 @@ class Attempt(Table):
     outcome: Mapped[str] = mapped_column(String(12))
     reason: Mapped[str | None] = mapped_column(String(40))
     error_kind: Mapped[str | None] = mapped_column(String(10))
-    fingerprint: Mapped[str | None] = mapped_column(String(16), index=True)
+    fingerprint: Mapped[str | None] = mapped_column(String(16))
     place: Mapped[str | None] = mapped_column(String(200))  # the innermost line of ours, "folder/file.py:function"
     traceback: Mapped[str | None] = mapped_column(Text)
     software: Mapped[str] = mapped_column(String(40))  # version of cspine
