@@ -7,21 +7,28 @@ once. It returns what is to be rung for once it has committed. What it did it co
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import structlog
+
 from cspine import lanes, retrying
 from cspine.database import now
 from cspine.queue import EXPLAIN
-from cspine.records import explanations, freeing, heartbeats, pauses, shadows
+from cspine.records import balance, explanations, freeing, heartbeats, pauses, shadows
 from cspine.records import sweep as records
 from cspine.records.screenings import Ring
 from cspine.states import SHADOW, Stage
 
 if TYPE_CHECKING:
     from worker.sweep import Sweep
+
+LEDGER_SECONDS = 1.5  # of one pass
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,25 @@ def replays(own: Sweep) -> list[Ring]:
     return due
 
 
+def ledgers(own: Sweep) -> list[Ring]:
+    """Check the ledgers whose turn it is, for a second or two at most, and record those that do not balance."""
+    ends = time.monotonic() + LEDGER_SECONDS
+    with own.database.read() as session:
+        batch_ids = balance.due(session)
+    counts = []
+    for batch_id in batch_ids:
+        with own.database.read() as session:
+            counts.append(balance.count(session, batch_id))
+        if time.monotonic() > ends:
+            break
+    if counts:
+        with own.database.write() as session:
+            for one in balance.note(session, counts):
+                level = log.warning if one.balanced else log.error
+                level("ledger", batch=one.batch_id, balanced=one.balanced, received=one.received, **one.buckets)
+    return []
+
+
 STEPS = (
     Step("leases", 0, leases),
     Step("retries", 0, retries),
@@ -108,4 +134,5 @@ STEPS = (
     Step("lost bells", 0, lost_bells),
     Step("maps", 0, maps),
     Step("replays", 0, replays),
+    Step("ledgers", 60, ledgers),
 )
