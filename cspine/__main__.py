@@ -16,6 +16,7 @@ from cspine.settings import quiet_libraries
 COMMANDS = {
     "batches": "cspine.commands.batches:batches",
     "cancel": "cspine.commands.cancel:cancel",
+    "deadline": "cspine.commands.deadline:deadline",
     "demo": "cspine.commands.demo:demo",
     "discard": "cspine.commands.retry:discard",
     "doctor": "cspine.commands.doctor:doctor",
@@ -30,6 +31,7 @@ COMMANDS = {
     "phantom": "cspine.commands.phantom:phantom",
     "pretrained": "models.pretrained.commands:pretrained",
     "release": "cspine.commands.release:release",
+    "replay": "cspine.commands.replay:replay",
     "retries": "cspine.commands.retry:retries",
     "resume": "cspine.commands.pause:resume",
     "retry": "cspine.commands.retry:retry",

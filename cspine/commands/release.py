@@ -4,6 +4,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -75,26 +76,28 @@ def activate(identity: str) -> int:
     return 0
 
 
-def load(installation: Service, row: Release) -> int:
+def load(installation: Service, row: Release, output: TextIO | None = None) -> int:
     """Have a release loaded, its pinned pictures answered, and exported where that can be; return 0 if it loads.
 
     A process of its own does so, whose memory goes with it. One that was killed, which is how the system takes memory
-    back, is followed by another that exports nothing and takes half as much.
+    back, is followed by another that exports nothing and takes half as much. What it says goes to `output`, by default
+    to where ours goes.
     """
     if find_spec("tensorflow") is None:
         click.echo("Not loaded: TensorFlow is not installed here. A screen worker loads and exports it.", err=True)
         return 0
-    status = export(installation, row, "enough")
+    status = export(installation, row, "enough", output)
     if status < 0:
         click.echo("The export was killed; is there too little memory? TensorFlow alone is tried.", err=True)
-        status = export(installation, row, "only")
+        status = export(installation, row, "only", output)
     return 1 if status < 0 else status
 
 
-def export(installation: Service, row: Release, content: str) -> int:
+def export(installation: Service, row: Release, content: str, output: TextIO | None = None) -> int:
     """Run `cspine export` and return how it ended."""
     command = [sys.executable, "-m", "cspine", "export", "--load", content, row.identity]
-    return subprocess.run(command, env=installation.settings.environment(), check=False).returncode
+    ended = subprocess.run(command, env=installation.settings.environment(), stdout=output, check=False)
+    return ended.returncode
 
 
 def take(installation: Service, folder: Path) -> Release:
