@@ -15,7 +15,7 @@ from cspine.reasons import Reason
 from cspine.records import notes
 from cspine.records.claims import WORK
 from cspine.states import SHADOW, Stage, State
-from cspine.tables import Heartbeat, ReceivedFile, Screening, Study
+from cspine.tables import Batch, Heartbeat, ReceivedFile, Screening, Study
 
 OTHER = "other"  # stands for whatever is no code of ours
 NONE = "none"
@@ -106,6 +106,11 @@ def set_aside(session: Session) -> list[Count]:
         .group_by(ReceivedFile.disposition, ReceivedFile.reason)
     )
     return merged(((bucket, code(reason)), count) for bucket, reason, count in session.execute(query))
+
+
+def unbalanced(session: Session) -> int:
+    """Count the batches whose ledger did not add up when the sweep last checked it."""
+    return session.scalar(select(func.count()).where(Batch.unbalanced_since.is_not(None))) or 0
 
 
 def unread(session: Session) -> list[Unread]:
