@@ -60,6 +60,12 @@ class Settings(BaseSettings):
     # Work
     prepare_processes: int = Field(0, validation_alias="CSPINE_PREPARE_PROCESSES", description="0: one per core")
     prepare_seconds: int = Field(120, validation_alias="CSPINE_PREPARE_SECONDS", description="hard limit of a task")
+    prepare_company: int = Field(
+        16, validation_alias="CSPINE_PREPARE_COMPANY", ge=1, description="small studies in one claim, at most"
+    )
+    prepare_company_bytes: int = Field(
+        24 * 2**20, validation_alias="CSPINE_PREPARE_COMPANY_BYTES", description="of their files together"
+    )
     prepare_memory_bytes: int = Field(2 * 2**30, validation_alias="CSPINE_PREPARE_MEMORY_BYTES")
     screen_seconds: int = Field(300, validation_alias="CSPINE_SCREEN_SECONDS", description="hard limit of a batch")
     explain_seconds: int = Field(120, validation_alias="CSPINE_EXPLAIN_SECONDS", description="hard limit of a map")

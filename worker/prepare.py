@@ -1,9 +1,13 @@
-"""Prepare: a study's files are decoded into canonical pictures, previews and thumbnails, one file after the other.
+"""Prepare: the files of the claimed studies are decoded into canonical pictures, previews and thumbnails.
 
-Each file is stored by itself, so that whatever happens to a later one, those before it are kept.
+Several small studies are one claim, whose members run one after the other and are written together, so that they cost
+the database little. What has not begun after a second goes back to work. Of a large study whatever was made is stored
+each second, so that little is done twice whatever happens to a later file.
 """
 
 import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +21,10 @@ from cspine.backoff import UNKNOWN_TRIES
 from cspine.blobs import BlobStore
 from cspine.decoding import Decoded, Frame, Header, canonical, decode, previews
 from cspine.errors import CspineError, Permanent, Refused, ServiceFault, Skipped
+from cspine.failure import Failure
 from cspine.reasons import Reason
-from cspine.records import claims, endings, freeing, images, studies
-from cspine.records.claims import Held, LeaseLost
+from cspine.records import claims, endings, images, studies
+from cspine.records.claims import Held, LeaseLost, Member
 from cspine.records.screenings import Ring
 from cspine.states import Disposition, Stage
 from cspine.tables import ReceivedFile
@@ -27,6 +32,8 @@ from worker.lease import Lease
 from worker.runtime import Runtime
 
 PNG_LEVEL = 1
+COMPANY_SECONDS = 1.0  # after which no further study of a company is begun
+STORE_SECONDS = 1.0
 SHARE_OF_LIMIT = 0.5  # of the hard time limit, after which the rest of a large study is left to another attempt
 
 log = structlog.get_logger(__name__)
@@ -41,69 +48,155 @@ class Pictures:
     keys: list[str]  # of the blobs written
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What became of one file: pictures, or the reason why there are none."""
+
+    member: Member
+    file_id: int
+    pictures: Pictures | None
+    refusal: tuple[Disposition, Reason] | None = None
+
+
 def claim(own: Runtime) -> Held | None:
-    """Claim one study."""
+    """Claim one study, or several small ones."""
     name, turn = own.name(Stage.PREPARE), own.turn()
     return own.claim(Stage.PREPARE, lambda session: claims.for_prepare(session, name, own.settings, turn))
 
 
 def run(own: Runtime, held: Held, lease: Lease) -> None:
-    """Decode the study's files that are not decoded yet, and send it on to be screened."""
-    (member,) = held.members
-    ends = time.monotonic() + own.settings.prepare_seconds * SHARE_OF_LIMIT
+    """Decode the files that are not decoded yet, and send the studies on to be screened."""
     with own.database.read() as session:
-        files = images.undecoded(session, member.study_id)
-    errors: dict[int, Exception] = {}
-    for number, file in enumerate(files):
-        if number and time.monotonic() > ends:
-            own.ring(own.write(lambda session: freeing.hand_back(session, held.claim_id)))
-            return
-        lease.insist()
+        files = images.undecoded(session, [member.study_id for member in held.members])
+    run = _Run(own, held)
+    try:
+        done = run.decode(files, lease)
+        run.finish(done)
+    except ServiceFault:
+        raise  # nobody can say whether the last ones were stored; if not, the sweep of the blobs takes them
+    except BaseException:
+        run.forget_unnamed()
+        raise
+
+
+class _Run:
+    """The decoding of one claim."""
+
+    def __init__(self, own: Runtime, held: Held) -> None:
+        self._own, self._held = own, held
+        self._taken: list[Taken] = []  # not stored yet
+        self._errors: dict[int, dict[int, Exception]] = defaultdict(dict)  # by screening and file
+
+    def decode(self, files: dict[str, list[ReceivedFile]], lease: Lease) -> list[Member]:
+        """Decode the files of one member after the other; return those of which all was decoded in time."""
+        began = stored = time.monotonic()
+        ends = began + self._own.settings.prepare_seconds * SHARE_OF_LIMIT
+        done: list[Member] = []
+        for member in self._held.members:
+            if done and time.monotonic() - began > COMPANY_SECONDS:
+                break
+            for number, file in enumerate(files[member.study_id]):
+                if number and time.monotonic() > ends:
+                    return done
+                lease.insist()
+                self._take(member, file)
+                if time.monotonic() - stored > STORE_SECONDS:
+                    self._store()
+                    stored = time.monotonic()
+            done.append(member)
+        return done
+
+    def _take(self, member: Member, file: ReceivedFile) -> None:
+        """Decode one file; one that meets an unnamed fault shall not keep the others from being read."""
+        pictures, refusal = None, None
         try:
-            _take(own, held, file)
+            pictures = _pictures(self._own, file)
+        except Skipped as skipped:
+            refusal = Disposition.NOT_AN_IMAGE, skipped.reason
+        except Refused as refused:
+            refusal = Disposition.REJECTED, refused.reason
         except (ServiceFault, LeaseLost, MemoryError):
             raise
-        except Exception as error:  # noqa: BLE001  # one file's fault shall not keep the others from being read
-            errors[file.id] = error
-    _finish(own, held, errors)
+        except Exception as error:  # noqa: BLE001  # judged at the end, when it is known what else the study has
+            self._errors[member.screening_id][file.id] = error
+            return
+        self._taken.append(Taken(member, file.id, pictures, refusal))
 
+    def _store(self) -> None:
+        """Store what was taken so far, in the middle of a run; raises `LeaseLost` where nothing is held any more."""
 
-def _take(own: Runtime, held: Held, file: ReceivedFile) -> None:
-    """Decode one file and store what comes of it."""
-    (member,) = held.members
-    try:
-        pictures = _pictures(own, file)
-    except Skipped as skipped:
-        reason, disposition = skipped.reason, Disposition.NOT_AN_IMAGE
-    except Refused as refused:
-        reason, disposition = refused.reason, Disposition.REJECTED
-    else:
-        _store(own, held, file, pictures)
-        return
+        def store(session: Session) -> set[int]:
+            return self._write(session, claims.kept(session, self._held))
 
-    def refuse(session: Session) -> None:
-        claims.insist(session, held, member)
-        images.refuse(session, file.id, disposition, reason)
+        self._stored(self._own.write(store))
 
-    own.write(refuse)
+    def finish(self, done: Sequence[Member]) -> None:
+        """Store the rest and settle the claim: what was not done goes back to work."""
+        back = [member for member in self._held.members if member not in done]
 
+        def write(session: Session) -> tuple[set[int], list[Ring]]:
+            tries = claims.kept(session, self._held)
+            stored = self._write(session, tries)
+            failures = self._failures(session, [one for one in done if one.screening_id in tries], tries)
+            settled = endings.settle(session, self._held, self._own.settings, failures, back)
+            if settled.succeeded:
+                studies.refresh(session, *(member.study_id for member in settled.succeeded))
+            rings = [Ring(Stage.SCREEN, one.lane, one.screening_id) for one in settled.succeeded]
+            return stored, rings + [Ring(Stage.PREPARE, one.lane, one.screening_id) for one in settled.returned]
 
-def _store(own: Runtime, held: Held, file: ReceivedFile, pictures: Pictures) -> None:
-    (member,) = held.members
+        stored, rings = self._own.write(write)
+        self._stored(stored)
+        self._own.ring(rings)
 
-    def store(session: Session) -> bool:
-        claims.insist(session, held, member)
-        return images.add(session, file.id, pictures.header, pictures.frames)
+    def _write(self, session: Session, kept: Collection[int]) -> set[int]:
+        """Write what was taken of members that are still held; return the files whose pictures have rows now."""
+        mine = [one for one in self._taken if one.member.screening_id in kept]
+        for one in mine:
+            if one.refusal is not None:
+                images.refuse(session, one.file_id, *one.refusal)
+        decoded = [images.DecodedFile(one.file_id, one.pictures.header, one.pictures.frames)
+                   for one in mine if one.pictures is not None]  # fmt: skip
+        return images.add(session, decoded)
 
-    try:
-        stored = own.write(store)
-    except ServiceFault:
-        raise  # nobody can say whether they were stored; if not, the sweep of the blobs takes them
-    except BaseException:
-        _forget_unnamed(own, pictures.keys)
-        raise
-    if not stored:
-        _forget_unnamed(own, pictures.keys)
+    def _failures(self, session: Session, done: Sequence[Member], tries: Mapping[int, int]) -> dict[int, Failure]:
+        """Judge what failed; a file that met an unnamed fault twice is left out and its study goes on without it."""
+        counts = images.counts(session, [member.study_id for member in done])
+        failures: dict[int, Failure] = {}
+        for member in done:
+            errors = self._errors.get(member.screening_id, {})
+            count = counts[member.study_id]
+            try:
+                for file_id, error in errors.items():
+                    again = tries[member.screening_id] + 1 < UNKNOWN_TRIES
+                    if again or count == 0 or isinstance(error, CspineError):
+                        raise error
+                    place = failure.of_error(error, self._held.stage).place
+                    log.error("file left out", kind=type(error).__name__, place=place)
+                    images.refuse(session, file_id, Disposition.REJECTED, Reason.INTERNAL_ERROR)
+                if count == 0:
+                    raise Permanent("every file was refused", Reason.NO_USABLE_IMAGE)
+            except Exception as error:  # noqa: BLE001  # recorded for the study that it belongs to
+                described = failure.of_error(error, self._held.stage)
+                failures[member.screening_id] = described
+                log.warning("study failed", stage=self._held.stage.value, reason=described.reason.value,
+                            place=described.place, kind=type(error).__name__)  # fmt: skip
+        return failures
+
+    def _stored(self, file_ids: Collection[int]) -> None:
+        """Forget what was taken, with the pictures of those that came to nothing."""
+        self._taken = [one for one in self._taken if one.file_id not in file_ids]
+        self.forget_unnamed()
+
+    def forget_unnamed(self) -> None:
+        """Delete the pictures that were taken and that no row names; where the database is silent they stay."""
+        keys = [key for one in self._taken if one.pictures for key in one.pictures.keys]
+        file_ids = [one.file_id for one in self._taken]
+        self._taken = []
+        if keys:
+            with suppress(ServiceFault):
+                with self._own.database.read() as session:
+                    named = images.blob_keys(session, file_ids)
+                _forget(self._own.blobs, [key for key in keys if key not in named])
 
 
 def _pictures(own: Runtime, file: ReceivedFile) -> Pictures:
@@ -139,46 +232,11 @@ def _frame(blobs: BlobStore, frame: Frame, keys: list[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _finish(own: Runtime, held: Held, errors: dict[int, Exception]) -> None:
-    """Send the study on; where a file met an unnamed fault twice, it is left out and the study goes on without it."""
-    (member,) = held.members
-    if errors:
-        error = next(iter(errors.values()))
-        with own.database.read() as session:
-            again = claims.tries(session, member) + 1 < UNKNOWN_TRIES
-            alone = images.count(session, member.study_id) == 0
-        if again or alone or isinstance(error, CspineError):
-            raise error
-        log.error("file left out", kind=type(error).__name__, place=failure.of_error(error, held.stage).place)
-
-    def finish(session: Session) -> list[Ring]:
-        if errors:
-            claims.insist(session, held, member)
-        for file_id in errors:
-            images.refuse(session, file_id, Disposition.REJECTED, Reason.INTERNAL_ERROR)
-        if images.count(session, member.study_id) == 0:
-            raise Permanent("every file was refused", Reason.NO_USABLE_IMAGE)
-        ready = endings.settle(session, held, own.settings).succeeded
-        if ready:
-            studies.refresh(session, member.study_id)
-        return [Ring(Stage.SCREEN, one.lane, one.screening_id) for one in ready]
-
-    own.ring(own.write(finish))
-
-
 def _png(frame: Frame) -> bytes:
     done, data = cv2.imencode(".png", canonical(frame), [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
     if not done:
         raise RuntimeError("the PNG encoder gave nothing")
     return data.tobytes()
-
-
-def _forget_unnamed(own: Runtime, keys: list[str]) -> None:
-    """Delete blobs that no row names: a commit that broke off may have been done all the same."""
-    with suppress(ServiceFault):
-        with own.database.read() as session:
-            named = images.named(session, keys)
-        _forget(own.blobs, [key for key in keys if key not in named])
 
 
 def _forget(blobs: BlobStore, keys: list[str]) -> None:

@@ -8,20 +8,22 @@ An attempt is written before the run, so that no way of dying can escape the cou
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 
-from sqlalchemy import Row, Select, func, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Row, Select, case, func, insert, literal, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from cspine import __version__, lanes
-from cspine.database import now
+from cspine.database import clock, now
 from cspine.errors import CspineError
 from cspine.reasons import Reason
 from cspine.records import pauses
 from cspine.settings import Settings
-from cspine.states import Lane, Outcome, Stage, State
-from cspine.tables import Attempt, Claim, Release, Screening, new_id
+from cspine.states import Disposition, Lane, Outcome, Stage, State
+from cspine.tables import Attempt, Claim, ReceivedFile, Release, Screening, new_id, plain
 
 CPU = "cpu"
+CLAIMS, SCREENINGS, ATTEMPTS = plain(Claim), plain(Screening), plain(Attempt)
 NO_TIME = datetime.min.replace(tzinfo=UTC)
 WORK = {Stage.PREPARE: (State.RECEIVED, State.PREPARING), Stage.SCREEN: (State.READY, State.SCREENING)}
 Candidate = Row[int, str, str, bool]
@@ -55,9 +57,12 @@ class Held:
 
 
 def for_prepare(session: Session, worker: str, settings: Settings, turn: int) -> Held | None:
-    """Claim a received screening of the lane whose turn it is; null where nothing is to be done."""
-    rows = pick(session, Stage.PREPARE, _lanes(session, settings, turn), 1)
-    return hold(session, rows, Stage.PREPARE, worker, CPU, None, settings)
+    """Claim received screenings of the lane whose turn it is: several small ones, or one that is large.
+
+    They are so many that their files have at most `prepare_company_bytes` together. Null where nothing is to be done.
+    """
+    rows = pick(session, Stage.PREPARE, _lanes(session, settings, turn), settings.prepare_company)
+    return hold(session, _small(session, rows, settings), Stage.PREPARE, worker, CPU, None, settings)
 
 
 def for_screen(session: Session, worker: str, device: str, release_id: int, settings: Settings,
@@ -76,22 +81,26 @@ def pick(session: Session, stage: Stage, lanes: Sequence[Lane], limit: int) -> S
     """Lock and return what a worker is to take: of the first of the lanes that has any, the oldest ones.
 
     Those with a group were in a claim that crashed; they come before the others of their lane, and a group is taken
-    exactly as it is. Shadow screenings are not looked at.
+    exactly as it is. One query finds lane and rows; only where those were taken by others meanwhile, or have groups,
+    it looks lane by lane.
     """
     state = WORK[stage][0]
+    if not lanes:
+        return []
+    lane_of_turn = case(*((_waits(state, lane), lane.value) for lane in lanes), else_=None)
+    group = _oldest_group(state, lane_of_turn).scalar_subquery()
+    found = session.execute(_free(state, lane_of_turn, limit).add_columns(group)).all()
+    if found and found[0][-1] is None:
+        return found
+    if not found and session.scalar(select(or_(*(_waits(state, lane) for lane in lanes)))) is not True:
+        return []
     for lane in lanes:
-        mine = (Screening.state == state, Screening.lane == lane, Screening.shadow.is_(False))
-        oldest = (Screening.created_at, Screening.id)
-        group = session.scalar(
-            select(Screening.group_id).where(*mine, Screening.group_id.is_not(None)).order_by(*oldest).limit(1)
-        )
-        if group is not None:
+        if (name := session.scalar(_oldest_group(state, lane.value))) is not None:
             # Waits for a lock instead of skipping it: two workers must not take half of a group each.
-            whole = candidates(state).where(Screening.group_id == group).order_by(Screening.id).with_for_update()
+            whole = candidates(state).where(Screening.group_id == name).order_by(Screening.id).with_for_update()
             if rows := session.execute(whole).all():
                 return rows
-        free = candidates(state).where(*mine, Screening.group_id.is_(None)).order_by(*oldest).limit(limit)
-        if rows := session.execute(free.with_for_update(skip_locked=True)).all():
+        if rows := session.execute(_free(state, lane.value, limit)).all():
             return rows
     return []
 
@@ -101,12 +110,46 @@ def candidates(state: State) -> Select[int, str, str, bool]:
     return select(Screening.id, Screening.study_id, Screening.lane, Screening.cpu_only).where(Screening.state == state)
 
 
+def _waits(state: State, lane: Lane) -> ColumnElement[bool]:
+    one = aliased(Screening)
+    return select(one.id).where(one.state == state, one.lane == lane, one.shadow.is_(False)).exists()
+
+
+def _free(state: State, lane: str | ColumnElement[str], limit: int) -> Select[int, str, str, bool]:
+    query = candidates(state).where(Screening.lane == lane, Screening.group_id.is_(None), Screening.shadow.is_(False))
+    return query.order_by(Screening.created_at, Screening.id).limit(limit).with_for_update(skip_locked=True)
+
+
+def _oldest_group(state: State, lane: str | ColumnElement[str]) -> Select[str | None]:
+    one = aliased(Screening)  # stands beside the rows that `_free` selects
+    query = select(one.group_id).where(one.state == state, one.lane == lane, one.group_id.is_not(None))
+    return query.where(one.shadow.is_(False)).order_by(one.created_at, one.id).limit(1)
+
+
+def _small(session: Session, rows: Sequence[Candidate], settings: Settings) -> Sequence[Candidate]:
+    """Return the first of the studies, with as many others as are small together."""
+    if len(rows) < 2:
+        return rows
+    ids = [row.study_id for row in rows]
+    sizes = dict(
+        session.execute(
+            select(ReceivedFile.study_id, func.sum(ReceivedFile.size))
+            .where(ReceivedFile.study_id.in_(ids), ReceivedFile.decoded.is_(False),
+                   ReceivedFile.disposition == Disposition.ACCEPTED)
+            .group_by(ReceivedFile.study_id)
+        ).all()
+    )  # fmt: skip
+    totals = accumulate(sizes.get(id_, 0) for id_ in ids)
+    return [row for number, (row, total) in enumerate(zip(rows, totals, strict=True))
+            if number == 0 or total <= settings.prepare_company_bytes]  # fmt: skip
+
+
 def renew(session: Session, claim_id: str, settings: Settings) -> bool:
     """Extend the lease; false where the claim has ended, so that its holder may write nothing more."""
     query = (
         update(Claim)
         .where(Claim.id == claim_id, Claim.ended_at.is_(None))
-        .values(expires_at=now(session) + timedelta(seconds=settings.lease_seconds))
+        .values(expires_at=clock(session, timedelta(seconds=settings.lease_seconds)))
         .returning(Claim.id)
     )
     return session.execute(query).first() is not None
@@ -125,9 +168,15 @@ def insist(session: Session, held: Held, member: Member) -> None:
         raise LeaseLost("the claim has ended")
 
 
-def tries(session: Session, member: Member) -> int:
-    """Return how many tries the member has used up before this attempt."""
-    return session.scalars(select(Screening.tries).where(Screening.id == member.screening_id)).one()
+def kept(session: Session, held: Held) -> dict[int, int]:
+    """Lock the claim and what it still holds; return how many tries each of these has used up before this attempt.
+
+    Raises `LeaseLost` where the claim has ended.
+    """
+    if not locked(session, held.claim_id):
+        raise LeaseLost("the claim has ended")
+    query = select(Screening.id, Screening.tries).where(Screening.claim_id == held.claim_id).order_by(Screening.id)
+    return dict(session.execute(query.with_for_update()).all())
 
 
 def _lanes(session: Session, settings: Settings, turn: int) -> Sequence[Lane]:
@@ -144,34 +193,34 @@ def hold(session: Session, rows: Sequence[Candidate], stage: Stage, worker: str,
         return None
     ids = [row.id for row in rows]
     before, after = WORK[stage]
-    moment = now(session)
     device = CPU if any(row.cpu_only for row in rows) else device
-    claim = Claim(id=new_id(), stage=stage.value, worker=worker, device=device, size=len(ids), started_at=moment,
-                  expires_at=moment + timedelta(seconds=settings.lease_seconds))  # fmt: skip
-    session.add(claim)
-    session.flush()
-    taken = session.scalars(
-        update(Screening)
-        .where(Screening.id.in_(ids), Screening.state == before)
-        .values(state=after.value, stage=stage.value, claim_id=claim.id, changed_at=moment, next_try_at=None,
+    moment = clock(session)
+    claim_id = new_id()
+    session.execute(
+        insert(CLAIMS).values(
+            id=claim_id, stage=stage.value, worker=worker, device=device, size=len(ids), started_at=moment,
+            expires_at=clock(session, timedelta(seconds=settings.lease_seconds)),
+        )
+    )  # fmt: skip
+    taken = session.execute(
+        update(SCREENINGS)
+        .where(SCREENINGS.c.id.in_(ids), SCREENINGS.c.state == before.value)
+        .values(state=after.value, stage=stage.value, claim_id=claim_id, changed_at=moment, next_try_at=None,
                 release_id=release_id)
-        .returning(Screening.id)
+        .returning(SCREENINGS.c.id)
     ).all()  # fmt: skip
     assert len(taken) == len(ids), "rows were locked and left their state"
-    latest = (
-        select(Attempt.screening_id, func.max(Attempt.number).label("number"))
-        .where(Attempt.screening_id.in_(ids))
-        .group_by(Attempt.screening_id)
+    earlier = select(func.coalesce(func.max(ATTEMPTS.c.number), 0)).where(ATTEMPTS.c.screening_id == SCREENINGS.c.id)
+    values = {
+        "claim_id": claim_id, "release_id": release_id, "stage": stage.value, "company": len(ids), "worker": worker,
+        "device": device, "started_at": moment, "outcome": Outcome.RUNNING.value, "software": __version__,
+    }  # fmt: skip
+    columns = [value if isinstance(value, ColumnElement) else literal(value, ATTEMPTS.c[name].type)
+               for name, value in values.items()]  # fmt: skip
+    written = insert(ATTEMPTS).from_select(
+        ["screening_id", "number", *values],
+        select(SCREENINGS.c.id, earlier.scalar_subquery() + 1, *columns).where(SCREENINGS.c.claim_id == claim_id),
     )
-    numbers = {row.screening_id: row.number for row in session.execute(latest)}
-    attempts = [
-        {"screening_id": id_, "claim_id": claim.id, "release_id": release_id, "stage": stage.value,
-         "number": numbers.get(id_, 0) + 1, "company": len(ids), "worker": worker, "device": device,
-         "started_at": moment, "outcome": Outcome.RUNNING.value, "software": __version__}
-        for id_ in ids
-    ]  # fmt: skip
-    attempt_ids = session.scalars(insert(Attempt).returning(Attempt.id, sort_by_parameter_order=True), attempts).all()
-    members = tuple(
-        Member(row.id, row.study_id, row.lane, attempt_id) for row, attempt_id in zip(rows, attempt_ids, strict=True)
-    )
-    return Held(claim.id, stage, device, release_id, members)
+    attempts: dict[int, int] = dict(session.execute(written.returning(ATTEMPTS.c.screening_id, ATTEMPTS.c.id)).all())
+    members = tuple(Member(row.id, row.study_id, row.lane, attempts[row.id]) for row in rows)
+    return Held(claim_id, stage, device, release_id, members)

@@ -1,24 +1,24 @@
 """Endings: a worker settles what it holds. Results may be written only for the members that it still held."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from cspine.backoff import decide
-from cspine.database import now
+from cspine.database import clock
 from cspine.failure import Failure, at_station
 from cspine.records import studies
-from cspine.records.claims import Held, Member, locked
+from cspine.records.claims import CLAIMS, SCREENINGS, WORK, Held, Member
 from cspine.settings import Settings
 from cspine.states import HELD, Outcome, Stage, State
-from cspine.tables import Attempt, Claim, Screening
+from cspine.tables import Attempt, Screening
 
 NEXT = {Stage.PREPARE: State.READY, Stage.SCREEN: State.DONE}
-SUCCESS = {"claim_id": None, "lone_attempts": 0, "reason": None, "error_kind": None, "fingerprint": None}
+SUCCESS = {"lone_attempts": 0, "reason": None, "error_kind": None, "fingerprint": None}
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Settled:
 
     succeeded: tuple[Member, ...] = ()
     failed: tuple[Member, ...] = ()
+    returned: tuple[Member, ...] = ()
 
     @property
     def kept(self) -> tuple[Member, ...]:
@@ -34,28 +35,28 @@ class Settled:
         return self.succeeded + self.failed
 
 
-def settle(session: Session, held: Held, settings: Settings, failures: Mapping[int, Failure] | None = None) -> Settled:
-    """End a claim: members with a failure fail, the others succeed.
+def settle(session: Session, held: Held, settings: Settings, failures: Mapping[int, Failure] | None = None,
+           back: Collection[Member] = ()) -> Settled:  # fmt: skip
+    """End a claim: members with a failure fail, those of `back` go back to work uncounted, the others succeed.
 
     What the caller writes for the members that were kept belongs to the same transaction, and `studies.refresh` for
     them comes after it.
     """
     failures = failures or {}
-    if not locked(session, held.claim_id):
+    if not _end_claim(session, held.claim_id):
         return Settled()
-    moment = now(session)
-    hopeful = [member for member in held.members if member.screening_id not in failures]
-    succeeded = _succeed(session, held, hopeful, moment)
+    given = {member.screening_id for member in back}
+    hopeful = [one for one in held.members if one.screening_id not in failures and one.screening_id not in given]
+    succeeded = _move(session, held, hopeful, NEXT[held.stage], Outcome.DONE)
+    returned = _move(session, held, back, WORK[held.stage][0], Outcome.HANDED_BACK)
     failed = tuple(
         member
         for member in held.members
-        if member.screening_id in failures
-        and _fail(session, held, member, failures[member.screening_id], settings, moment)
+        if member.screening_id in failures and _fail(session, held, member, failures[member.screening_id], settings)
     )
-    settled = Settled(succeeded, failed)
-    if len(settled.kept) < len(held.members):
-        _end(session, Attempt.claim_id == held.claim_id, Outcome.SUPERSEDED, moment)
-    _end_claim(session, held.claim_id, moment)
+    settled = Settled(succeeded, failed, returned)
+    if len(succeeded) + len(failed) + len(returned) < len(held.members):
+        _end(session, Attempt.claim_id == held.claim_id, Outcome.SUPERSEDED)
     if failed:
         studies.refresh(session, *(member.study_id for member in failed))
     return settled
@@ -63,31 +64,35 @@ def settle(session: Session, held: Held, settings: Settings, failures: Mapping[i
 
 def close(session: Session, claim_id: str, outcome: Outcome, failure: Failure | None = None) -> None:
     """End a locked claim, and each of its attempts that has not ended yet."""
-    moment = now(session)
-    _end(session, Attempt.claim_id == claim_id, outcome, moment, failure)
-    _end_claim(session, claim_id, moment)
+    _end(session, Attempt.claim_id == claim_id, outcome, failure)
+    _end_claim(session, claim_id)
 
 
-def _succeed(session: Session, held: Held, members: list[Member], moment: datetime) -> tuple[Member, ...]:
-    """Move members to their next state; return those that were still held."""
-    target = NEXT[held.stage]
-    group = {} if target is State.READY else {"group_id": None, "cpu_only": False}  # a group lasts until its answer
-    ids = [member.screening_id for member in members]
+def _move(session: Session, held: Held, members: Collection[Member], target: State,
+          outcome: Outcome) -> tuple[Member, ...]:  # fmt: skip
+    """Move members to a state, and end their attempts; return those that were still held."""
+    if not members:
+        return ()
+    values: dict[str, Any] = {"state": target.value, "changed_at": clock(session), "claim_id": None}
+    if outcome is Outcome.DONE:
+        values |= SUCCESS
+    if target is State.DONE:
+        values |= {"group_id": None, "cpu_only": False}  # a group lasts until its answer
     query = (
-        update(Screening)
-        .where(Screening.id.in_(ids), Screening.claim_id == held.claim_id, Screening.state.in_(HELD))
-        .values(state=target.value, changed_at=moment, **SUCCESS, **group)
-        .returning(Screening.id)
-    )
-    moved = set(session.scalars(query)) if ids else set()
+        update(SCREENINGS)
+        .where(SCREENINGS.c.id.in_([member.screening_id for member in members]),
+               SCREENINGS.c.claim_id == held.claim_id, SCREENINGS.c.state.in_(HELD))
+        .values(values)
+        .returning(SCREENINGS.c.id)
+    )  # fmt: skip
+    moved = set(session.scalars(query))
     kept = tuple(member for member in members if member.screening_id in moved)
     if kept:
-        _end(session, Attempt.id.in_([member.attempt_id for member in kept]), Outcome.DONE, moment)
+        _end(session, Attempt.id.in_([member.attempt_id for member in kept]), outcome)
     return kept
 
 
-def _fail(session: Session, held: Held, member: Member, failure: Failure, settings: Settings,
-          moment: datetime) -> bool:  # fmt: skip
+def _fail(session: Session, held: Held, member: Member, failure: Failure, settings: Settings) -> bool:
     """Move one member to `waiting` or `failed`; false where it was not held any more."""
     mine = (Screening.id == member.screening_id, Screening.claim_id == held.claim_id, Screening.state.in_(HELD))
     tries = session.scalar(select(Screening.tries).where(*mine).with_for_update())
@@ -98,26 +103,27 @@ def _fail(session: Session, held: Held, member: Member, failure: Failure, settin
     session.execute(
         update(Screening)
         .where(*mine)
-        .values(state=decision.state.value, claim_id=None, changed_at=moment, tries=decision.tries,
-                next_try_at=moment + decision.wait if decision.wait is not None else None,
+        .values(state=decision.state.value, claim_id=None, changed_at=clock(session), tries=decision.tries,
+                next_try_at=clock(session, decision.wait) if decision.wait is not None else None,
                 reason=failure.reason.value, error_kind=failure.kind.value, fingerprint=failure.fingerprint)
     )  # fmt: skip
-    _end(session, Attempt.id == member.attempt_id, Outcome.FAILED, moment, failure)
+    _end(session, Attempt.id == member.attempt_id, Outcome.FAILED, failure)
     return True
 
 
-def _end(session: Session, which: ColumnElement[bool], outcome: Outcome, moment: datetime,
-         failure: Failure | None = None) -> None:  # fmt: skip
+def _end(session: Session, which: ColumnElement[bool], outcome: Outcome, failure: Failure | None = None) -> None:
     """End attempts that have not ended yet: an attempt ends once."""
     session.execute(
         update(Attempt)
         .where(which, Attempt.ended_at.is_(None))
-        .values(ended_at=moment, outcome=outcome.value, **_described(failure))
+        .values(ended_at=clock(session), outcome=outcome.value, **_described(failure))
     )
 
 
-def _end_claim(session: Session, claim_id: str, moment: datetime) -> None:
-    session.execute(update(Claim).where(Claim.id == claim_id).values(ended_at=moment))
+def _end_claim(session: Session, claim_id: str) -> bool:
+    """End a claim, and lock it by that; false where it has ended already."""
+    open_ = update(CLAIMS).where(CLAIMS.c.id == claim_id, CLAIMS.c.ended_at.is_(None))
+    return session.execute(open_.values(ended_at=clock(session)).returning(CLAIMS.c.id)).first() is not None
 
 
 def _described(failure: Failure | None) -> dict[str, str | None]:

@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from cspine import triage
@@ -12,6 +13,7 @@ from cspine.database import now
 from cspine.records import announcements, results
 from cspine.states import Disposition, State
 from cspine.tables import (
+    Announced,
     Attempt,
     Batch,
     Image,
@@ -22,6 +24,7 @@ from cspine.tables import (
     Screening,
     Study,
     User,
+    plain,
 )
 
 LAST = 2**31  # an image without a series or instance number stands after those that have one
@@ -52,23 +55,21 @@ def refresh(session: Session, *study_ids: str) -> None:
     """Recompute what the triage list shows of these studies; called in the transaction that changed them."""
     session.flush()
     ids = list(dict.fromkeys(study_ids))
-    screenings = {
-        row.study_id: row
-        for row in session.scalars(select(Screening).where(Screening.study_id.in_(ids), Screening.shadow.is_(False)))
-    }
+    told = select(Announced.id).where(Announced.study_uid == Study.study_uid).exists()
+    shown = (Screening.study_id == Study.id) & Screening.shadow.is_(False)
+    query = select(Study.id, Study.bucket, Screening.state, Screening.reason, told.label("told"))
+    found = {row.id: row for row in session.execute(query.outerjoin(Screening, shown).where(Study.id.in_(ids)))}
     files = _files(session, ids)
-    lacking = announcements.shortfalls(session, ids)
-    answers = defaultdict(list)
-    for image, result in _images(session, ids):
-        answers[image.study_id].append(answer(image, result))
-    before = {row.id: row.bucket for row in session.execute(select(Study.id, Study.bucket).where(Study.id.in_(ids)))}
+    lacking = announcements.shortfalls(session, [row.id for row in found.values() if row.told])
+    answers = _answers(session, ids)
+    rows: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)  # by the columns that they write
     for study_id in ids:
-        screening = screenings.get(study_id)
+        own = found[study_id]
         here, announced = lacking.get(study_id, (0, 0))
         verdict = triage.judge(
             triage.StudyFacts(
-                state=State(screening.state) if screening else State.FAILED,
-                reason=screening.reason if screening else None,
+                state=State(own.state) if own.state else State.FAILED,
+                reason=own.reason,
                 images=answers[study_id],
                 rejected_files=files[study_id].rejected,
                 flags=tuple(files[study_id].flags),
@@ -76,19 +77,25 @@ def refresh(session: Session, *study_ids: str) -> None:
                 announced=announced,
             )
         )
+        values = {
+            "bucket": verdict.bucket.value, "reason": verdict.reason[:400], "label": verdict.label,
+            "urgency": verdict.urgency,
+            "probabilities": dict(verdict.probabilities) if verdict.probabilities is not None else None,
+            "flags": list(verdict.flags), "thumbnail_key": verdict.thumbnail_key,
+            "image_count": len(answers[study_id]),
+        }  # fmt: skip
         # Somebody may have marked it as read before it had this answer.
-        news = verdict.bucket is triage.Bucket.POSITIVE and before.get(study_id) != triage.Bucket.POSITIVE
-        unread = {"read_at": None, "read_by": None} if news else {}
-        session.execute(
-            update(Study)
-            .where(Study.id == study_id)
-            .values(
-                **unread, bucket=verdict.bucket.value, reason=verdict.reason[:400], label=verdict.label,
-                urgency=verdict.urgency,
-                probabilities=dict(verdict.probabilities) if verdict.probabilities is not None else None,
-                flags=list(verdict.flags), thumbnail_key=verdict.thumbnail_key, image_count=len(answers[study_id]),
-            )
-        )  # fmt: skip
+        if verdict.bucket is triage.Bucket.POSITIVE and own.bucket != triage.Bucket.POSITIVE:
+            values |= {"read_at": None, "read_by": None}
+        rows[tuple(values)].append(values | {"own": study_id})
+    for names, group in rows.items():
+        table = plain(Study)
+        session.connection().execute(
+            update(table).where(table.c.id == bindparam("own")).values({name: bindparam(name) for name in names}), group
+        )
+    for loaded in session.identity_map.values():
+        if isinstance(loaded, Study) and loaded.id in found:
+            session.expire(loaded)
 
 
 def by_id(session: Session, study_id: str) -> Study | None:
@@ -157,9 +164,11 @@ def _files(session: Session, study_ids: Sequence[str]) -> dict[str | None, _File
 
 def image_order(image: Image) -> tuple[int, int, int]:
     """Return the key by which the images of a study are sorted: series, instance, frame."""
-    series = LAST if image.series_number is None else image.series_number
-    instance = LAST if image.instance_number is None else image.instance_number
-    return series, instance, image.frame
+    return _order(image.series_number, image.instance_number, image.frame)
+
+
+def _order(series: int | None, instance: int | None, frame: int) -> tuple[int, int, int]:
+    return LAST if series is None else series, LAST if instance is None else instance, frame
 
 
 def mark(session: Session, study_id: str, user: User, action: str, note: str | None = None) -> bool:
@@ -186,6 +195,28 @@ def _images(session: Session, study_ids: Sequence[str]) -> list[tuple[Image, Res
         .order_by(Image.id)
     )
     return [(image, result) for image, result in session.execute(query)]
+
+
+def _answers(session: Session, study_ids: Sequence[str]) -> dict[str, list[triage.ImageAnswer]]:
+    """Return what the images of some studies show, without their maps."""
+    query = (
+        select(Image.study_id, Image.series_number, Image.instance_number, Image.frame, Image.thumbnail_key,
+               Image.flags, Result.flags.label("more"), Result.label, Result.probabilities, Result.urgency,
+               Result.flagged)
+        .outerjoin(Result, (Result.image_id == Image.id) & Result.shown)
+        .where(Image.study_id.in_(study_ids))
+        .order_by(Image.id)
+    )  # fmt: skip
+    found: dict[str, list[triage.ImageAnswer]] = defaultdict(list)
+    for row in session.execute(query):
+        flags = tuple(dict.fromkeys([*row.flags, *(row.more or [])]))
+        said = {} if row.label is None else {"label": row.label, "probabilities": row.probabilities,
+                                             "urgency": row.urgency, "flagged": row.flagged}  # fmt: skip
+        order = _order(row.series_number, row.instance_number, row.frame)
+        found[row.study_id].append(
+            triage.ImageAnswer(order=order, flags=flags, thumbnail_key=row.thumbnail_key, **said)
+        )
+    return found
 
 
 def answer(image: Image, result: Result | None) -> triage.ImageAnswer:

@@ -1,6 +1,6 @@
 """Every table of the database; `records` has the queries."""
 
-from cspine.tables.base import Table, new_id
+from cspine.tables.base import Table, new_id, plain
 from cspine.tables.explanation import Explanation
 from cspine.tables.intake import Announced, Batch, ReceivedFile
 from cspine.tables.people import Audit, Heartbeat, Review, Token, User
@@ -12,5 +12,5 @@ from cspine.tables.submission import Submission
 __all__ = [
     "Announced", "Attempt", "Audit", "Batch", "Bulk", "BulkMember", "Claim", "Explanation", "Heartbeat", "Image",
     "Pause", "ReceivedFile", "Release", "Replay", "ReplayStudy", "Result", "Review", "Screening", "Study",
-    "Submission", "Table", "Token", "User", "new_id",
+    "Submission", "Table", "Token", "User", "new_id", "plain",
 ]  # fmt: skip

@@ -12,22 +12,41 @@ from cspine.lanes import TURNS
 from cspine.records import claims, endings, pauses, releases, screenings
 from cspine.settings import Settings
 from cspine.states import Lane, Stage, State
-from cspine.tables import Attempt, Claim, Release, new_id
+from cspine.tables import Attempt, Claim, ReceivedFile, Release, new_id
 from tests.cspine.records import makers, work
 
 pytestmark = pytest.mark.services
 
 
-def test_prepare_takes_one_and_writes_the_attempt_before_the_run(database: Database, settings: Settings) -> None:
-    first, second = work.make(database, 2, State.RECEIVED)
+def test_prepare_takes_small_ones_and_writes_their_attempts_before_the_run(
+    database: Database, settings: Settings
+) -> None:
+    settings = settings.model_copy(update={"prepare_company": 2})
+    first, second, third = work.make(database, 3, State.RECEIVED)
     held = work.prepare(database, settings)
-    assert work.members(held) == [first]
-    assert work.row(database, first).state == State.PREPARING
-    assert work.row(database, second).state == State.RECEIVED
-    attempt = work.attempts(database, first)[0]
-    assert (attempt.outcome, attempt.number, attempt.company, attempt.ended_at) == ("running", 1, 1, None)
+    assert work.members(held) == [first, second]
+    assert work.states(database, [first, second]) == {State.PREPARING}
+    assert work.row(database, third).state == State.RECEIVED
+    attempt = work.attempts(database, second)[0]
+    assert (attempt.outcome, attempt.number, attempt.company, attempt.ended_at) == ("running", 1, 2, None)
     assert held is not None
-    assert attempt.id == held.members[0].attempt_id
+    assert attempt.id == held.members[1].attempt_id
+
+
+def test_large_studies_are_taken_by_themselves(database: Database, settings: Settings) -> None:
+    """Sizes in bytes 5, 1, 1, 9; a file that is decoded already costs nothing."""
+    settings = settings.model_copy(update={"prepare_company_bytes": 2})
+    ids = work.make(database, 4, State.RECEIVED)
+    with database.write() as session:
+        files = session.scalars(select(ReceivedFile).order_by(ReceivedFile.id)).all()
+        for file, size in zip(files, (5, 1, 1, 9), strict=True):
+            file.size = size
+    assert work.members(work.prepare(database, settings)) == ids[:1]
+    assert work.members(work.prepare(database, settings)) == ids[1:3]
+    with database.write() as session:
+        session.get_one(ReceivedFile, files[3].id).decoded = True
+    small = work.make(database, 2, State.RECEIVED)
+    assert sorted(work.members(work.prepare(database, settings))) == [ids[3], *small]
 
 
 def test_a_second_bell_for_the_same_work_gets_nothing(database: Database, settings: Settings) -> None:
@@ -70,6 +89,7 @@ def test_screen_takes_the_oldest_of_the_lane_whose_turn_it_is(database: Database
 
 
 def test_of_ten_claims_seven_two_and_one(database: Database, settings: Settings) -> None:
+    settings = settings.model_copy(update={"prepare_company": 1})
     for lane in Lane:
         work.make(database, 12, State.RECEIVED, lane=lane)
     helds = [work.prepare(database, settings, turn) for turn in range(100, 110)]
