@@ -37,7 +37,7 @@ class Why(StrEnum):
 
     DONE = "done", "Nothing of it is in work."
     PAUSED = "paused", "Its lane is paused: it goes on when somebody resumes it."
-    NO_WORKER = "no_worker", "No worker is alive: it goes on when one is started."
+    NO_WORKER = "no_worker", "No worker is ready to work on it: it goes on when one is."
     NOT_MEASURED = "not_measured", "No worker has ended anything yet, so that nothing is known of the pace."
     BEYOND = "beyond", "At this pace it takes more than a week."
 

@@ -10,25 +10,33 @@ from cspine.commands.service import Service
 from cspine.database import Database
 from cspine.errors import CspineError
 from cspine.queue import EXPLAIN, Bell
-from cspine.records import heartbeats, releases
+from cspine.records import balance, forecasts, heartbeats, pauses, releases
 from cspine.settings import Settings
 
 Finding = tuple[bool, str, str]
 
 
+DATABASE = "database"
 KINDS = ("sweep", "prepare", "screen")  # without these no study is answered
 
 
 @click.command()
 @click.option("--part", type=click.Choice((*KINDS, EXPLAIN)), help="Ask only whether a process of this kind is alive.")
 def doctor(part: str | None) -> int:
-    """Check database, broker, blob store, release and workers; exit 3 where something is missing."""
+    """Check database, broker, blob store, release and workers; exit 3 where something is missing.
+
+    A deadline that will be missed and a ledger that does not balance are told as well, and change no exit status.
+    """
     settings = Settings()
     installation = Service(settings, Database.of(settings), BlobStore(settings.blobs), Bell(settings))
     findings = list(_processes(installation, part) if part else examine(installation))
     for good, name, words in findings:
         click.echo(f"{'ok  ' if good else 'BAD '} {name}: {words}")
-    return 0 if all(good for good, _, _ in findings) else 3
+    sound = all(good for good, _, _ in findings)
+    if part is None and any(good and name == DATABASE for good, name, _ in findings):
+        for name, words in warnings(installation):
+            click.echo(f"WARN {name}: {words}")
+    return 0 if sound else 3
 
 
 def examine(installation: Service) -> Iterator[Finding]:
@@ -36,11 +44,11 @@ def examine(installation: Service) -> Iterator[Finding]:
     settings = installation.settings
     try:
         newest = migrate.current(installation.database)
-        yield newest, "database", "answers, newest schema" if newest else "old schema: run `cspine migrate`"
+        yield newest, DATABASE, "answers, newest schema" if newest else "old schema: run `cspine migrate`"
         if not newest:
             return
     except Exception as error:  # noqa: BLE001  # whatever a driver raises here is the finding
-        yield False, "database", type(error).__name__
+        yield False, DATABASE, type(error).__name__
         return
     alive = installation.bell.alive()
     yield alive, "broker", "answers" if alive else "does not answer: is `cspine up` running?"
@@ -52,6 +60,21 @@ def examine(installation: Service) -> Iterator[Finding]:
     if fault is not None:
         yield False, fault.worker, f"{fault.reason.value}: {fault.detail}"
     yield settings.env == "production" or not settings.secure_cookies, "environment", settings.env
+
+
+def warnings(installation: Service) -> Iterator[tuple[str, str]]:
+    """Give what a person should look at although every part is there."""
+    with installation.database.read() as session:
+        late = forecasts.late(session, installation.settings)
+        unbalanced = balance.unbalanced(session)
+        paused = pauses.paused(session)
+    for batch, told in late:
+        yield "deadline", f"batch {batch.name}: {told.sentence(installation.settings.site_timezone)}"
+    for batch in unbalanced:
+        yield "ledger", f"batch {batch.name} does not balance: `cspine ledger` shows it"
+    for lane, row in paused.items():
+        what = "the whole queue" if lane == pauses.ALL else f"lane {lane}"
+        yield "pause", f"{what} is paused by {row.paused_by}: {row.reason}"
 
 
 def _processes(installation: Service, *kinds: str) -> Iterator[Finding]:

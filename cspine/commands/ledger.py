@@ -7,7 +7,8 @@ import click
 
 from cspine.commands.output import NOTICE, print_json, print_table
 from cspine.commands.service import Service, service
-from cspine.ledger import BUCKETS, Ledger
+from cspine.errors import Usage
+from cspine.ledger import BUCKETS, Ledger, csv_rows
 from cspine.records import batches
 from cspine.tables import Batch
 
@@ -15,10 +16,23 @@ from cspine.tables import Batch
 @click.command()
 @click.argument("batch")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def ledger(batch: str, as_json: bool) -> int:
+@click.option("--csv", "as_csv", is_flag=True, help="Print a line for each file, for a spreadsheet.")
+def ledger(batch: str, as_json: bool, as_csv: bool) -> int:
     """Show the ledger of BATCH: what was received, and the one bucket of each file."""
+    if as_json and as_csv:
+        raise Usage("give one of --json and --csv")
     installation = service()
+    if as_csv:
+        return _csv(installation, installation.batch(batch))
     counted = report(installation, installation.batch(batch), as_json=as_json)
+    return 1 if counted.troubled or not counted.balanced else 0
+
+
+def _csv(installation: Service, batch: Batch) -> int:
+    with installation.database.read() as session:
+        for line in csv_rows(batches.files(session, batch)):
+            click.echo(line, nl=False)
+        counted = batches.ledger(session, batch)
     return 1 if counted.troubled or not counted.balanced else 0
 
 

@@ -48,11 +48,11 @@ class Cancelling:
 def preview(session: Session, batch: Batch) -> Cancelling:
     """Count what cancelling the batch would change at this moment."""
     query = (
-        select(Screening.state, func.count().label("count"))
+        select(Screening.state, func.count().label("number"))
         .where(Screening.study_id.in_(_studies(batch)), Screening.shadow.is_(False))
         .group_by(Screening.state)
     )
-    counts: dict[str, int] = {row.state: row.count for row in session.execute(query)}
+    counts: dict[str, int] = {row.state: row.number for row in session.execute(query)}
     taken = {state.value: counts[state] for state in State if state in sources(State.CANCELLED) and state in counts}
     return Cancelling(
         studies=sum(taken.values()),

@@ -47,13 +47,7 @@ def read(session: Session, moment: datetime) -> Paces:
 
 
 def _of(session: Session, stage: Stage, moment: datetime) -> Pace:
-    alive = set(
-        session.scalars(
-            select(Heartbeat.name).where(
-                Heartbeat.kind == stage.value, Heartbeat.at > moment - timedelta(seconds=FRESH_SECONDS)
-            )
-        )
-    )
+    alive = _alive(session, stage, moment)
     strength = pace.strength(_runs(session, stage), alive, moment)
     samples = _samples(session, strength.measured) if strength else []
     studies = sum(one.studies for one in samples)
@@ -63,6 +57,13 @@ def _of(session: Session, stage: Stage, moment: datetime) -> Pace:
         cost=pace.cost(samples, USUAL[stage]),
         usual=_total(samples) * (1 / studies) if studies else Size(1, 1, 0),
     )
+
+
+def _alive(session: Session, stage: Stage, moment: datetime) -> set[str]:
+    """Return the workers that live and say of nothing that it keeps them from working."""
+    fresh = Heartbeat.at > moment - timedelta(seconds=FRESH_SECONDS)
+    rows = session.execute(select(Heartbeat.name, Heartbeat.detail).where(Heartbeat.kind == stage.value, fresh))
+    return {name for name, detail in rows if "fault" not in (detail or {})}
 
 
 def _total(samples: Sequence[Sample]) -> Size:
