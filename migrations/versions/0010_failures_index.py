@@ -1,4 +1,4 @@
-"""what failed alike is found with its time, for trends, first and last seen; attempts that did not fail stay out of it."""
+"""what failed alike is found with its time, for trends, first and last seen; only failed attempts stand in it."""
 
 from collections.abc import Sequence
 

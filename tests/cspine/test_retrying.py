@@ -14,7 +14,7 @@ from cspine.database import Database
 from cspine.errors import Usage
 from cspine.queue import MOST_BELLS
 from cspine.records import bulk as views
-from cspine.records import retry, screenings
+from cspine.records import screenings
 from cspine.records.filters import Filter
 from cspine.records.screenings import Ring
 from cspine.records.selections import Selection
@@ -302,7 +302,9 @@ def test_discard_keeps_its_reason_and_spares_what_is_in_work_again(own: Retries)
     studies = own.failed(3)
     bulk_id = own.preview(action="discard", reason="sent twice")
     with own.database.write() as session:
-        retry.retry(session, [studies[0].id], "bob")
+        first = screenings.shown(session, studies[0].id)
+        assert first
+        assert screenings.restart(session, first.id)
     seen = own.confirm(bulk_id).view
     assert (seen.state, seen.sent, seen.skipped, seen.reason) == ("done", 2, 1, "sent twice")
     assert crowd.states(own.database, studies) == [State.RECEIVED, State.CANCELLED, State.CANCELLED]
