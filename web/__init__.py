@@ -15,6 +15,7 @@ from web import (
     live,
     metrics,
     queue,
+    replays,
     security,
     studies,
     triage,
@@ -40,6 +41,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     live.init(app, settings)
     studies.init(app, settings)
     upload.init(app, settings, limiter)
-    for part in (triage, studies, upload, batches, failures, queue, health, metrics):
+    for part in (triage, studies, upload, batches, failures, queue, replays, health, metrics):
         app.register_blueprint(part.blueprint)
     return app

@@ -46,6 +46,13 @@ BULK_STATES = {
     "stopped": "Stopped by its canary",
     "done": "Sent",
 }
+REPLAY_STATES = {
+    "running": "under way",
+    "stopped": "stopped: the candidate cannot be loaded",
+    "complete": "complete",
+    "promoted": "promoted",
+    "cancelled": "cancelled",
+}
 PROGRESS = (  # states of what was tried again, with the colour of a ledger's bucket
     ("done", "analysed"), ("failed", "failed"), ("quarantined", "quarantined"), ("cancelled", "cancelled"),
     ("waiting", "waiting"),
@@ -77,6 +84,7 @@ def init(app: Flask, settings: Settings) -> None:
         "ACTIONS": ACTIONS,
         "BULK_STATES": BULK_STATES,
         "PROGRESS": PROGRESS,
+        "REPLAY_STATES": REPLAY_STATES,
         "said": said,
         "bars": bars,
         "is_demo": is_demo,

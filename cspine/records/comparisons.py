@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from cspine.agreement import Agreement, McNemar, agreement, mcnemar
 from cspine.records.studies import answer, image_order
-from cspine.tables import Image, Release, Replay, ReplayStudy, Result
+from cspine.tables import Image, Release, Replay, ReplayStudy, Result, Study
 
 NO_ANSWER = "none"  # no image of the study counts: out of distribution, blank, a wrong body part
 BEFORE, AFTER = "before", "after"
@@ -66,6 +66,7 @@ class Change:
     """A study of which the candidate says something else; a film is null where there is none with a result."""
 
     study: ReplayStudy
+    record: Study
     before: Film | None
     after: Film | None
 
@@ -98,19 +99,21 @@ def changes(session: Session, replay: Replay, offset: int = 0, limit: int | None
     """Return the studies of which label or flag is another, those first whose urgency changed most."""
     distance = func.abs(ReplayStudy.after_urgency - ReplayStudy.before_urgency)
     query = (
-        select(ReplayStudy)
+        select(ReplayStudy, Study)
+        .join(Study, Study.id == ReplayStudy.study_id)
         .where(*_answered(replay.id), _differs())
         .order_by(distance.desc(), ReplayStudy.study_id)
         .offset(offset)
     )
-    rows = session.scalars(query.limit(limit) if limit is not None else query).all()
+    found = session.execute(query.limit(limit) if limit is not None else query).all()
+    rows = [row for row, _ in found]
     study_ids = [row.study_id for row in rows]
     after = films(session, study_ids, replay.release_id)
     before: dict[str, Film] = {}
     for release_id in {row.before_release_id for row in rows}:
         own = [row.study_id for row in rows if row.before_release_id == release_id]
         before |= films(session, own, release_id)
-    return [Change(row, before.get(row.study_id), after.get(row.study_id)) for row in rows]
+    return [Change(row, record, before.get(row.study_id), after.get(row.study_id)) for row, record in found]
 
 
 def film(session: Session, replay: Replay, study_id: str, side: str) -> Film | None:

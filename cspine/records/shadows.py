@@ -7,6 +7,7 @@ the lane `overnight`.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.orm import Session
@@ -25,6 +26,13 @@ MOST_LOADS = 3  # of a candidate without success; then its replay stops until so
 DUE = (State.RECEIVED, State.READY)
 
 
+class Obstacle(StrEnum):
+    """Why no shadow is claimed."""
+
+    CLOSED = "closed"  # the lane overnight, or the queue, is paused, or its window is not open
+    OTHER_WORK = "other_work"  # a study waits for a worker
+
+
 @dataclass(frozen=True)
 class Turn:
     """The replay whose turn it is, and the release that it is about."""
@@ -35,7 +43,7 @@ class Turn:
 
 def turn(session: Session, settings: Settings) -> Turn | None:
     """Return the oldest replay that has a study to screen; null where other work is due, or the hour is not right."""
-    if not _may_run(session, settings):
+    if obstacle(session, settings) is not None:
         return None
     for replay, release in session.execute(
         select(Replay, Release)
@@ -51,7 +59,7 @@ def turn(session: Session, settings: Settings) -> Turn | None:
 def claim(session: Session, replay_id: str, worker: str, settings: Settings) -> Held | None:
     """Claim shadows of a replay, at most `screen_batch`; null where other work has come in the meantime."""
     replay = session.get_one(Replay, replay_id)
-    if not _may_run(session, settings):
+    if obstacle(session, settings) is not None:
         return None
     rows = _pick(session, replay, settings.screen_batch)
     return claims.hold(session, rows, Stage.SCREEN, worker, CPU, replay.release_id, settings)
@@ -114,13 +122,13 @@ def spare(session: Session, replay_id: str) -> None:
     session.execute(query.values(loads=Replay.loads - 1))
 
 
-def _may_run(session: Session, settings: Settings) -> bool:
-    """Say whether the hour is right and no other work is due in a lane that is open."""
+def obstacle(session: Session, settings: Settings) -> Obstacle | None:
+    """Say what keeps every shadow waiting now; null where nothing does."""
     open_ = lanes.open_lanes(now(session), settings, pauses.closed_lanes(session))
     if Lane.OVERNIGHT not in open_:
-        return False
+        return Obstacle.CLOSED
     due_ = (Screening.state.in_(DUE), Screening.lane.in_([lane.value for lane in open_]), Screening.shadow.is_(False))
-    return not session.scalar(select(exists().where(*due_)))
+    return Obstacle.OTHER_WORK if session.scalar(select(exists().where(*due_))) else None
 
 
 def _ready(replay: Replay) -> tuple[ColumnElement[bool], ...]:

@@ -1,0 +1,5 @@
+"""Replays: a batch once more by a candidate release, compared and promoted."""
+
+from web.replays.pages import blueprint
+
+__all__ = ["blueprint"]
