@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from cspine.records.claims import WORK
@@ -15,12 +15,12 @@ from cspine.tables import Batch, Claim, ReceivedFile, Screening
 
 SAMPLE = 300  # studies of a lane whose files are counted, for the mean of all of them
 IN_HAND = 0.5  # of a study that a worker holds now so much is still to be done, on average
+LAST = 1000  # files of a batch among which its last large study is looked for
 SPAN = timedelta(minutes=5)
 SPANS = 6  # in which arrivals are counted
 STEADY = 3.0  # times the median of the spans: more in one span is a batch that came at once, and no stream
 
 Place = tuple[Stage, Lane]
-FILES = and_(ReceivedFile.study_id == Screening.study_id, ReceivedFile.disposition == Disposition.ACCEPTED)
 STAGES = {state: stage for stage, states in WORK.items() for state in states}
 
 
@@ -73,22 +73,20 @@ class Others:
 
 def own(session: Session, batch: Batch) -> Own:
     """Count the studies of a batch that are in work, by what is to be done with them next."""
-    mine = select(ReceivedFile.study_id).where(
-        ReceivedFile.batch_id == batch.id, ReceivedFile.disposition == Disposition.ACCEPTED
-    )
     query = (
         select(
             Screening.state,
             Screening.stage,
             Screening.lane,
             func.count(Screening.id.distinct()),
-            func.count(ReceivedFile.id),
+            func.count(),
             func.coalesce(func.sum(ReceivedFile.size), 0),
             func.max(Screening.created_at, type_=Screening.created_at.type),
             func.max(Screening.next_try_at, type_=Screening.next_try_at.type),
         )
-        .join(ReceivedFile, FILES)
-        .where(Screening.study_id.in_(mine), Screening.shadow.is_(False), Screening.state.in_(IN_WORK))
+        .select_from(ReceivedFile)
+        .join(Screening, (Screening.study_id == ReceivedFile.study_id) & Screening.shadow.is_(False))
+        .where(*_accepted(batch), Screening.state.in_(IN_WORK))
         .group_by(Screening.state, Screening.stage, Screening.lane)
     )
     found = Own()
@@ -135,29 +133,21 @@ def last(session: Session, batch: Batch) -> list[tuple[Size, datetime | None]]:
 
     What one claim holds is done one after the other, and is returned as one.
     """
-    mine = select(ReceivedFile.study_id).where(
-        ReceivedFile.batch_id == batch.id, ReceivedFile.disposition == Disposition.ACCEPTED
-    )
-    states = WORK[Stage.PREPARE]
     latest = (
-        select(Screening.id, Screening.study_id, Screening.claim_id, Screening.created_at)
-        .where(Screening.study_id.in_(mine), Screening.shadow.is_(False), Screening.state.in_(states))
-        .order_by(Screening.created_at.desc(), Screening.id.desc())
-        .limit(SAMPLE)
+        select(Screening.id, Screening.claim_id, ReceivedFile.id.label("file_id"), ReceivedFile.size)
+        .join(ReceivedFile, ReceivedFile.study_id == Screening.study_id)
+        .where(*_accepted(batch), Screening.shadow.is_(False), Screening.state.in_(WORK[Stage.PREPARE]))
+        .order_by(ReceivedFile.id.desc())
+        .limit(LAST)
         .subquery()
     )
-    key = func.coalesce(latest.c.claim_id, latest.c.study_id)
-    held = (func.count(latest.c.id.distinct()), func.count(), func.coalesce(func.sum(ReceivedFile.size), 0))
+    held = (func.count(latest.c.id.distinct()), func.count(), func.sum(latest.c.size))
     query = (
         select(*held, func.max(Claim.started_at, type_=Claim.started_at.type))
         .select_from(latest)
-        .join(
-            ReceivedFile,
-            (ReceivedFile.study_id == latest.c.study_id) & (ReceivedFile.disposition == Disposition.ACCEPTED),
-        )
         .outerjoin(Claim, Claim.id == latest.c.claim_id)
-        .group_by(key)
-        .order_by(func.max(latest.c.created_at).desc(), func.max(latest.c.id).desc())
+        .group_by(latest.c.claim_id, case((latest.c.claim_id.is_(None), latest.c.id)))
+        .order_by(func.max(latest.c.file_id).desc())
     )
     return [(Size(studies, files, float(size)), since) for studies, files, size, since in session.execute(query)]
 
@@ -188,6 +178,10 @@ def streams(session: Session, moment: datetime, without: Collection[Lane]) -> di
         if middle:
             rates[Lane(lane)] = sum(steady) / (SPAN * SPANS).total_seconds()
     return rates
+
+
+def _accepted(batch: Batch) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return ReceivedFile.batch_id == batch.id, ReceivedFile.disposition == Disposition.ACCEPTED
 
 
 def _mean(session: Session, place: Place, batch: Batch | None) -> Size | None:

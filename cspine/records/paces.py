@@ -15,7 +15,7 @@ from cspine.records.heartbeats import FRESH_SECONDS
 from cspine.states import Disposition, Outcome, Stage
 from cspine.tables import Attempt, Claim, Heartbeat, ReceivedFile, Screening
 
-MOST_RUNS = 2000  # claims of a stage
+MOST_RUNS = 1000  # claims of a stage
 PLACE = 3  # host, kind and process id name a worker; its children have one part more
 
 
