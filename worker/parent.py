@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 
 import structlog
-from celery.worker import state
 
 from cspine.database import Database
 from cspine.embedded import process
+from cspine.embedded.pulse import Pulse
 from cspine.errors import ServiceFault
 from cspine.queue import EXPLAIN, Bell
 from cspine.reasons import Reason
@@ -24,10 +24,11 @@ from cspine.records import explanations, freeing, heartbeats
 from cspine.records.screenings import Ring
 from cspine.settings import Settings
 from cspine.states import Stage
+from worker.liveness import Liveness
 
 BEAT_SECONDS = 10.0
 LOOK_SECONDS = 2.0
-STUCK_SECONDS = 30.0
+LAST_SECONDS, LAST_PAUSE = 4.0, 0.5  # that the end waits for a database that is away
 STUCK_STATUS = 75
 HOST = socket.gethostname()
 
@@ -37,16 +38,19 @@ os.register_at_fork(before=_work.acquire, after_in_parent=_work.release, after_i
 
 
 class Parent:
-    """The state of the parent: its own database connection, its stages, its thread."""
+    """The state of the parent: its own database connection, its kinds of work, its thread."""
 
     def __init__(
         self, settings: Settings, stages: list[Stage], consumer: Any = None, *, explains: bool = False
     ) -> None:
         """Keep the settings and Celery's consumer; the thread is started by `run`."""
-        self._settings, self._stages, self._consumer, self._explains = settings, stages, consumer, explains
+        self._settings, self._explains = settings, explains
+        self._kinds = [stage.value for stage in stages] + [EXPLAIN] * explains
         self._database, self._bell = Database.of(settings), Bell(settings)
+        self._liveness, self._pulse = Liveness(consumer, self._bell.alive), Pulse(settings)
         self._done = threading.Event()
-        self._progress, self._since, self._full = -1, time.monotonic(), -1
+        self._owed: list[Callable[[], None]] = []  # what could not be freed while the database was away
+        self._fault = float("-inf")  # when the database was last seen to be away, on the steady clock
 
     def run(self) -> None:
         """Free what earlier processes of this place held, then beat until the end."""
@@ -54,19 +58,25 @@ class Parent:
         self._safely(self._beat)
         threading.Thread(target=self._loop, name="liveness", daemon=True).start()
 
-    def free(self, pid: int, reason: Reason) -> None:
-        """Free what a child of ours held."""
-        for stage in self._stages:
-            self._safely(partial(self._crash, self._name(stage, pid), reason))
+    def free(self, pid: int, reason: Reason, seconds: float = 0.0) -> None:
+        """Free what a child of ours held, which had run for so many seconds if it is killed for that.
+
+        Where the database is away it is done when it is back. A task that took too long while the database was away
+        waited for it, and counts as nobody's attempt.
+        """
+        for kind in self._kinds:
+            self._owe(partial(self._crash, self._name(kind, pid), reason, time.monotonic() - seconds))
         if self._explains:
-            self._safely(partial(self._free_maps, self._name(EXPLAIN, pid), reason))
+            self._owe(partial(self._free_maps, self._name(EXPLAIN, pid), reason))
 
     def hand_back(self) -> None:
-        """Give back what the children still hold, and end at once, the children with us."""
-        for stage in self._stages:
-            self._safely(partial(self._return, self._name(stage)))
-        if self._explains:
-            self._safely(partial(self._free_maps, self._name(EXPLAIN), Reason.WORKER_CRASH, counts=False))
+        """Give back what the children still hold, and end at once, the children with us.
+
+        A database that is away is waited for a little; after that the sweep sees what the outage left.
+        """
+        ends = time.monotonic() + LAST_SECONDS
+        while not self._safely(self._return_all) and time.monotonic() < ends:
+            time.sleep(LAST_PAUSE)
         log.warning("stopped in the middle of work, which was handed back")
         for pid in process.children(os.getpid()):
             os.kill(pid, 9)
@@ -82,17 +92,20 @@ class Parent:
         """Say that we have ended in order."""
         self._done.set()
         self._safely(self._gone)
+        self._pulse.end()
         self._database.dispose()
 
     def _loop(self) -> None:
         beaten = time.monotonic()
         while not self._done.wait(LOOK_SECONDS):
-            self._look_for_lost_places()
+            self._pulse.beat()
+            self._end_where(self._liveness.look())
             if time.monotonic() - beaten >= BEAT_SECONDS:
                 beaten = time.monotonic()
                 with _work:
-                    self._safely(self._beat)
-                    self._safely(self._look_for_progress)
+                    if self._safely(self._beat):
+                        self._pay()
+                    self._end_where(self._liveness.listen())
 
     def _beat(self) -> None:
         with self._database.write() as session:
@@ -104,56 +117,26 @@ class Parent:
             for kind in self._kinds:
                 heartbeats.gone(session, self._name(kind))
 
-    def _look_for_progress(self) -> None:
-        """End this process where messages wait, nothing runs, and nothing has come in for half a minute.
-
-        Celery is known to reconnect to Redis and never to consume again. The supervisor starts us anew.
-        """
-        progress = sum(state.total_count.values())
-        waiting = any(self._bell.depth(stage) for stage in self._stages) or (self._explains and self._bell.asked())
-        if progress != self._progress or state.active_requests or not waiting:
-            self._progress, self._since = progress, time.monotonic()
-        elif time.monotonic() - self._since > STUCK_SECONDS:
-            self._end_stuck("messages wait and none is consumed")
-
-    def _look_for_lost_places(self) -> None:
-        """End this process where every place for a message is taken although nothing runs, twice in a row.
-
-        An acknowledgement that is lost with its connection keeps its place for ever: Kombu then asks Redis for
-        nothing, and does not even notice that the connection is gone.
-        """
-        try:
-            free = self._consumer is None or self._consumer.task_consumer.channel.qos.can_consume()
-        except AttributeError:  # in the middle of a reconnection
-            free = True
-        progress = sum(state.total_count.values())
-        if free or state.reserved_requests or state.active_requests:
-            self._full = -1
-        elif self._full == progress:
-            self._end_stuck("acknowledgements were lost with their connection")
-        else:
-            self._full = progress
-
-    def _end_stuck(self, words: str) -> None:
-        log.error("the worker ends to be started anew", why=words)
-        os._exit(STUCK_STATUS)
+    def _end_where(self, why: str | None) -> None:
+        """End this process where there is a reason; whoever runs it starts it anew, which harms nothing that runs."""
+        if why is not None:
+            log.error("the worker ends to be started anew", why=why)
+            os._exit(STUCK_STATUS)
 
     def _free_orphans(self) -> None:
         """Free what a worker of this host held that was killed with all its children, without waiting for the lease."""
         rings: list[Ring] = []
-        for stage in self._stages:
+        for kind in self._kinds:
             with self._database.write() as session:
-                for claim in freeing.open_claims(session, freeing.worker_name(HOST, stage)):
-                    pid = int(claim.worker.split(freeing.SEPARATOR)[2])
-                    if pid == os.getpid() or not process.alive(pid):  # after a restart a container has the same ids
-                        rings += freeing.crash(session, claim.id, self._settings)
+                for claim in freeing.open_claims(session, freeing.worker_name(HOST, kind)):
+                    if _is_over(claim.worker):
+                        rings += freeing.lost(session, claim.id, self._settings, Reason.WORKER_CRASH)
         self._ring(rings)
         if self._explains:
             with self._database.read() as session:
                 names = explanations.running(session, freeing.worker_name(HOST, EXPLAIN))
             for name in names:
-                pid = int(name.split(freeing.SEPARATOR)[2])
-                if pid == os.getpid() or not process.alive(pid):
+                if _is_over(name):
                     self._free_maps(name, Reason.WORKER_CRASH)
 
     def _free_maps(self, name: str, reason: Reason, *, counts: bool = True) -> None:
@@ -161,35 +144,58 @@ class Parent:
             ids = explanations.free(session, name, reason, counts=counts)
         self._bell.ask(ids)
 
-    def _crash(self, name: str, reason: Reason) -> None:
+    def _crash(self, name: str, reason: Reason, began: float) -> None:
         rings: list[Ring] = []
+        free: Callable[..., list[Ring]] = freeing.crash
+        if reason is Reason.TIMED_OUT and self._fault >= began:
+            free, reason = freeing.lost, Reason.DATABASE_UNAVAILABLE
         with self._database.write() as session:
             for claim in freeing.open_claims(session, name):
                 log.warning("child lost", worker=name, reason=reason.value, studies=claim.size)
-                rings += freeing.crash(session, claim.id, self._settings, reason)
+                rings += free(session, claim.id, self._settings, reason)
         self._ring(rings)
 
     def _ring(self, rings: list[Ring]) -> None:
         for ring in rings:
             self._bell.ring(ring.stage, ring.lane, [ring.screening_id])
 
-    def _return(self, name: str) -> None:
+    def _return_all(self) -> None:
         with self._database.write() as session:
-            for claim in freeing.open_claims(session, name):
-                freeing.hand_back(session, claim.id)
-
-    @property
-    def _kinds(self) -> list[str]:
-        return [stage.value for stage in self._stages] + [EXPLAIN] * self._explains
+            for kind in self._kinds:
+                for claim in freeing.open_claims(session, self._name(kind)):
+                    freeing.hand_back(session, claim.id)
+            if self._explains:
+                explanations.free(session, self._name(EXPLAIN), Reason.WORKER_CRASH, counts=False)
 
     def _name(self, kind: str, *child: int) -> str:
         return freeing.worker_name(HOST, kind, os.getpid(), *child)
 
-    def _safely(self, work: Callable[[], None]) -> None:
+    def _owe(self, work: Callable[[], None]) -> None:
+        if not self._safely(work):
+            self._owed.append(work)
+
+    def _pay(self) -> None:
+        """Do what could not be done while the database was away."""
+        owed, self._owed = self._owed, []
+        for work in owed:
+            self._owe(work)
+
+    def _safely(self, work: Callable[[], None]) -> bool:
+        """Do something that a service may keep from being done; false where the database did."""
         try:
             work()
         except ServiceFault as fault:
-            log.warning("a service does not answer; lease and sweep will do it", reason=fault.reason.value)
+            log.warning("a service does not answer", reason=fault.reason.value)
+            if fault.reason is not Reason.BROKER_UNAVAILABLE:
+                self._fault = time.monotonic()
+                return False
+        return True
+
+
+def _is_over(worker: str) -> bool:
+    """Say whether the worker of this host that a child's name tells of has ended."""
+    pid = int(worker.split(freeing.SEPARATOR)[2])
+    return pid == os.getpid() or not process.alive(pid)  # after a restart a container has the same ids
 
 
 _parent: Parent | None = None
@@ -202,10 +208,10 @@ def begin(settings: Settings, queues: list[str], consumer: Any) -> None:
     _parent.run()
 
 
-def free(pid: int, reason: Reason) -> None:
-    """Free what a child held."""
+def free(pid: int, reason: Reason, seconds: float = 0.0) -> None:
+    """Free what a child held, which was killed after so many seconds if it took too long."""
     if _parent is not None:
-        _parent.free(pid, reason)
+        _parent.free(pid, reason, seconds)
 
 
 def leave() -> None:

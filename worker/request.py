@@ -17,7 +17,7 @@ class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
         """Free the claim of a child that is about to be killed for taking too long."""
         super().on_timeout(soft, timeout)
         if not soft:
-            parent.free(self.worker_pid, Reason.TIMED_OUT)
+            parent.free(self.worker_pid, Reason.TIMED_OUT, timeout)
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """Free the claim of a child that is gone; its message is gone with it."""

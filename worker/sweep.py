@@ -14,6 +14,7 @@ import structlog
 from cspine import failure
 from cspine.blobs import BlobStore
 from cspine.database import Database, now
+from cspine.embedded.pulse import Pulse
 from cspine.errors import ServiceFault
 from cspine.queue import Bell
 from cspine.reasons import Reason
@@ -63,6 +64,10 @@ class Sweep:
         return f"{HOST[-80:]}:{KIND}:{os.getpid()}"
 
     @cached_property
+    def _pulse(self) -> Pulse:
+        return Pulse(self.settings)
+
+    @cached_property
     def blobs(self) -> BlobStore:
         """The blob store, opened by the first step that asks for it."""
         return BlobStore(self.settings.blobs)
@@ -87,6 +92,7 @@ class Sweep:
 
     def end(self) -> None:
         """Say that this process has ended in order."""
+        self._pulse.end()
         with self.database.write() as session:
             heartbeats.gone(session, self.name)
 
@@ -95,6 +101,7 @@ class Sweep:
 
     def _do(self, step: Step) -> None:
         """Do a step and ring for what it found; its error keeps no other step from running, a database away does."""
+        self._pulse.beat()
         self._ran[step.name] = time.monotonic()
         try:
             self._ring(step.run(self))

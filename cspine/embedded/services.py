@@ -22,12 +22,13 @@ COMMANDS = {
     EXPLAIN: (*PYTHON, "worker", "--stage", EXPLAIN),
     WEB: (*PYTHON, "web"),
 }
+SILENCE = {"sweep": 300.0, "prepare": 90.0, "screen": 90.0, EXPLAIN: 90.0}  # a pass of the sweep may take long
 GRACE = {"sweep": 5.0, "prepare": 15.0, "screen": 15.0, EXPLAIN: 15.0, WEB: 5.0}
 
 
 def service(name: str, wanted: Callable[[], bool] = lambda: True) -> Service:
     """Return a service of our own by its name."""
-    return Service(name, COMMANDS[name], GRACE[name], wanted)
+    return Service(name, COMMANDS[name], GRACE[name], wanted, SILENCE.get(name))
 
 
 def missing(database: Database, name: str) -> bool:

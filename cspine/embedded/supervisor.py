@@ -1,7 +1,8 @@
 """The supervisor: runs services in one process group, restarts one that dies, and leaves nothing behind.
 
 A service that dies is started again after half a second, then one, two, four seconds, up to half a minute; one that
-lived for a minute begins anew. The service that was started first (the broker) is stopped last.
+lived for a minute begins anew. One that stands still, so that its pulse stops, is killed and started again. The service
+that was started first (the broker) is stopped last.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from types import FrameType
 import structlog
 
 from cspine.embedded import process
+from cspine.embedded.pulse import Watch
 
 FIRST_DELAY, MOST_DELAY = 0.5, 30.0
 LIVED_WELL = 60.0
@@ -34,6 +36,7 @@ class Service:
     command: Sequence[str]
     grace: float = 10.0  # seconds from SIGTERM to SIGKILL
     wanted: Callable[[], bool] = lambda: True  # asked before each start
+    silence: float | None = None  # seconds without a pulse after which it is stuck; null where it has none
 
 
 @dataclass
@@ -43,6 +46,7 @@ class _Child:
     started: float = 0.0
     due: float = 0.0  # when it may be started (again)
     deaths: int = 0
+    watch: Watch | None = None
 
     @property
     def running(self) -> bool:
@@ -57,6 +61,7 @@ class Supervisor:
     logs: Path
     stopping: threading.Event = field(default_factory=threading.Event)
     _children: list[_Child] = field(default_factory=list)
+    _looked: float = field(default_factory=time.monotonic)
 
     @contextlib.contextmanager
     def supervising(self) -> Iterator["Supervisor"]:
@@ -95,14 +100,27 @@ class Supervisor:
         return sum(child.deaths for child in self._children if child.service.name == name)
 
     def _look(self) -> None:
+        # No more than a poll or so, however long we were asleep: those we watch over have slept as long.
+        elapsed = min(time.monotonic() - self._looked, 2 * POLL_SECONDS)
+        self._looked = time.monotonic()
         for child in self._children:
+            if child.watch is not None and child.running:
+                self._feel_pulse(child, child.watch.silent(elapsed))
             if child.popen is not None and child.popen.poll() is not None:
                 self._note_death(child, child.popen)
             if child.popen is None and time.monotonic() >= child.due:
                 self._start(child)
 
+    def _feel_pulse(self, child: _Child, silent: float) -> None:
+        if child.popen is not None and child.service.silence is not None and silent > child.service.silence:
+            log.error("service is stuck", service=child.service.name, silent_seconds=round(silent))
+            child.popen.kill()
+            child.popen.wait()
+
     def _note_death(self, child: _Child, popen: "subprocess.Popen[bytes]") -> None:
         child.popen = None
+        if child.watch is not None:
+            child.watch.forget()
         child.deaths = 1 if time.monotonic() - child.started > LIVED_WELL else child.deaths + 1
         delay = min(MOST_DELAY, FIRST_DELAY * 2 ** (child.deaths - 1))
         child.due = time.monotonic() + delay
@@ -119,6 +137,7 @@ class Supervisor:
         with path.open("ab") as output:
             child.popen = process.spawn(child.service.command, self.environment, output)
         child.started = time.monotonic()
+        child.watch = None if child.service.silence is None else Watch(self.logs.parent, child.popen.pid)
 
     def _end(self) -> None:
         """Stop everything: all at once what uses the first service (the broker), then that one."""

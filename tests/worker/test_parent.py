@@ -1,9 +1,9 @@
 """The parent of a worker: it beats, and ends itself where messages wait and none is consumed."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
-from celery.worker import state as celery_state
 
 from cspine.database import Database
 from cspine.queue import Bell
@@ -13,7 +13,6 @@ from cspine.settings import Settings
 from cspine.states import Stage, State
 from tests.cspine.records import work
 from tests.worker import services
-from worker import parent
 from worker.parent import HOST, Parent, stages_of
 
 pytestmark = pytest.mark.services
@@ -26,17 +25,10 @@ def bell(settings: Settings) -> Iterator[Bell]:
 
 
 @pytest.fixture
-def patient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parent]:
-    """Give a parent that ends with an exception instead of its process, and that has no patience."""
-
-    def leave(status: int) -> None:
-        raise SystemExit(status)
-
-    monkeypatch.setattr("worker.parent.os._exit", leave)
-    monkeypatch.setattr(parent, "STUCK_SECONDS", -1.0)
-    own = Parent(settings, [Stage.PREPARE])
-    yield own
-    own.end()
+def own(settings: Settings) -> Iterator[Parent]:
+    parent = Parent(settings, [Stage.PREPARE])
+    yield parent
+    parent.end()
 
 
 def test_stages_follow_from_the_queues() -> None:
@@ -45,47 +37,27 @@ def test_stages_follow_from_the_queues() -> None:
     assert stages_of(["explain"]) == []
 
 
-def test_a_worker_that_does_not_consume_ends(patient: Parent, bell: Bell) -> None:
-    bell.ring(Stage.PREPARE, "urgent", [1])
-    patient._look_for_progress()
-    with pytest.raises(SystemExit):
-        patient._look_for_progress()
-
-
-def test_a_worker_without_messages_or_with_progress_stays(
-    patient: Parent, bell: Bell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bell.ring(Stage.SCREEN, "urgent", [1])
-    for _ in range(3):
-        patient._look_for_progress()
-    bell.ring(Stage.PREPARE, "urgent", [1])
-    for count in range(3):
-        monkeypatch.setitem(celery_state.total_count, "cspine.prepare", count + 1)
-        patient._look_for_progress()
-    monkeypatch.setattr(celery_state, "active_requests", {object()})
-    for _ in range(3):
-        patient._look_for_progress()
-
-
-def test_it_beats_and_says_when_it_ends(patient: Parent, database: Database) -> None:
-    patient._beat()
+def test_it_beats_and_says_when_it_ends(own: Parent, database: Database) -> None:
+    own._beat()
     with database.read() as session:
         assert heartbeats.alive(session, "prepare")
-    patient.end()
+    own.end()
     with database.read() as session:
         assert not heartbeats.alive(session, "prepare")
 
 
 def test_what_a_dead_worker_of_this_host_held_is_freed_and_no_one_elses(
-    patient: Parent, settings: Settings, database: Database
+    own: Parent, settings: Settings, database: Database
 ) -> None:
     ids = work.make(database, 3, State.RECEIVED)
     dead, other = 2**22 + 1, "elsewhere"  # no process has a number above 2**22
     names = [freeing.worker_name(host, Stage.PREPARE, pid, 7) for host, pid in ((HOST, dead), (other, dead), (HOST, 1))]
     for id_, name in zip(ids, names, strict=True):
         work.take(database, settings, id_, Stage.PREPARE, worker=name)
-    patient._safely(patient._free_orphans)
+    own._safely(own._free_orphans)
     assert [work.row(database, id_).state for id_ in ids] == [State.RECEIVED, State.PREPARING, State.PREPARING]
+    assert work.outcomes(database, ids[0]) == ["handed_back"], "nothing says that the study killed a whole worker"
+    assert work.row(database, ids[0]).lone_attempts == 0
 
 
 def test_without_a_database_it_lives_on(settings: Settings) -> None:
@@ -94,3 +66,46 @@ def test_without_a_database_it_lives_on(settings: Settings) -> None:
     )
     away.free(1, Reason.WORKER_CRASH)
     away.end()
+
+
+class Away:
+    """A database that is away as long as it is told so."""
+
+    def __init__(self, own: Parent, settings: Settings) -> None:
+        self._own, self._true = own, own._database
+        self._nowhere = Database("sqlite+pysqlite:////no/such/folder/x.db")
+
+    def __enter__(self) -> None:
+        self._own._database = self._nowhere
+
+    def __exit__(self, *_: object) -> None:
+        self._own._database = self._true
+
+
+@pytest.mark.parametrize(("reason", "outcome"), [
+    (Reason.WORKER_CRASH, "crashed"),  # it was killed, whatever the database did
+    (Reason.TIMED_OUT, "handed_back"),  # it waited for the database
+])  # fmt: skip
+def test_what_a_dead_child_held_is_freed_when_the_database_is_back(
+    own: Parent, settings: Settings, database: Database, reason: Reason, outcome: str
+) -> None:
+    (id_,) = work.make(database, 1, State.RECEIVED)
+    name = freeing.worker_name(HOST, Stage.PREPARE, os.getpid(), 77)
+    work.prepare(database, settings, worker=name)
+    with Away(own, settings):
+        own.free(77, reason, seconds=5.0)
+    assert work.row(database, id_).state == State.PREPARING
+    own._pay()
+    assert work.outcomes(database, id_) == [outcome]
+    assert work.row(database, id_).state == State.RECEIVED
+    own._pay()
+
+
+def test_a_task_that_took_too_long_without_an_outage_is_counted(
+    own: Parent, settings: Settings, database: Database
+) -> None:
+    (id_,) = work.make(database, 1, State.RECEIVED)
+    work.prepare(database, settings, worker=freeing.worker_name(HOST, Stage.PREPARE, os.getpid(), 77))
+    own.free(77, Reason.TIMED_OUT, seconds=5.0)
+    assert work.outcomes(database, id_) == ["crashed"]
+    assert work.row(database, id_).lone_attempts == 1

@@ -1,11 +1,14 @@
 """The sweep's passes: what it rings, and when it lets leases be."""
 
+import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from cspine import database as database_module
 from cspine.database import Database
 from cspine.errors import ServiceFault
 from cspine.queue import EXPLAIN, Bell, connect
@@ -16,7 +19,6 @@ from cspine.states import SHADOW, Lane, Stage, State
 from cspine.tables import Claim, Replay
 from tests.cspine.records import makers, work
 from tests.worker import services
-from worker import sweep as module
 from worker.steps import STEPS, Step
 from worker.sweep import Sweep, Swept
 
@@ -106,10 +108,15 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ahead, self.later = timedelta(), timedelta()
-        true, steady = module.now, module.time.monotonic
-        for name in ("worker.sweep", "worker.steps", "cspine.records.freeing", "cspine.records.heartbeats",
-                     "cspine.records.claims", "cspine.records.sweep", "cspine.records.endings"):  # fmt: skip
-            monkeypatch.setattr(f"{name}.now", lambda session: true(session) + self.ahead + self.later)
+        true, steady = (database_module.now, database_module.clock), time.monotonic
+        moved = {
+            "now": lambda session: true[0](session) + self.ahead + self.later,
+            "clock": lambda session, later=timedelta(): true[1](session, later + self.ahead + self.later),
+        }
+        for module in [one for name, one in sys.modules.items() if name.startswith(("cspine.records.", "worker."))]:
+            for name, function in moved.items():
+                if getattr(module, name, None) in true:
+                    monkeypatch.setattr(module, name, function)
         monkeypatch.setattr("worker.sweep.time.monotonic", lambda: steady() + self.later.total_seconds())
 
     def pass_by(self, seconds: float) -> None:

@@ -19,7 +19,8 @@ import os, sys
 from pathlib import Path
 from cspine.embedded.supervisor import Service, Supervisor
 folder = Path(sys.argv[1])
-services = [Service(name, (sys.executable, "-c", code), grace=0.5) for name, code in {services!r}.items()]
+services = [Service(name, (sys.executable, "-c", code), grace=0.5, silence={silence})
+            for name, code in {services!r}.items()]
 with Supervisor(dict(os.environ), folder / "log").supervising() as supervisor:
     for service in services:
         supervisor.start(service)
@@ -43,7 +44,7 @@ def family(pid: int) -> set[int]:
     return {found for child in children(pid) for found in (child, *children(child))}
 
 
-Start = Callable[[dict[str, str]], "subprocess.Popen[bytes]"]
+Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
@@ -51,8 +52,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Give a function that runs a supervisor of some services, each a line of Python that prints when it is up."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def do(services: dict[str, str]) -> "subprocess.Popen[bytes]":
-        program = textwrap.dedent(PROGRAM).format(services=services)
+    def do(services: dict[str, str], silence: float | None = None) -> "subprocess.Popen[bytes]":
+        program = textwrap.dedent(PROGRAM).format(services=services, silence=silence)
         popen = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], env=Settings().environment())
         started.append(popen)
         logs = [tmp_path / "log" / f"{name}.log" for name in services]
@@ -72,6 +73,24 @@ def test_a_service_that_dies_is_started_again(start: Start, tmp_path: Path) -> N
     wait(lambda: len(set(children(supervisor.pid)) - before) == 1)
     assert len(children(supervisor.pid)) == 2
     wait(lambda: (tmp_path / "log" / "one.log").read_text().count("up") == 2)
+
+
+def test_a_service_that_stands_still_is_killed_and_started_again(start: Start, tmp_path: Path) -> None:
+    """One that has a pulse, and one that never had any and is left alone."""
+    beating = (
+        "import time; from pathlib import Path; from cspine.embedded.pulse import Pulse; "
+        f"from cspine.settings import Settings; pulse = Pulse(Settings(var=Path({str(tmp_path)!r})))\n"
+        "print('up', flush=True)\nwhile True: pulse.beat(); time.sleep(0.05)"
+    )
+    supervisor = start({"beating": beating, "silent": SLEEP}, silence=1.5)
+    pulses = tmp_path / "run"
+    wait(lambda: pulses.exists() and list(pulses.iterdir()))
+    (first,) = (int(pulse.stem) for pulse in pulses.iterdir())
+    others = set(children(supervisor.pid)) - {first}
+    os.kill(first, signal.SIGSTOP)
+    wait(lambda: not alive(first))
+    wait(lambda: [pulse for pulse in pulses.iterdir() if int(pulse.stem) != first])
+    assert others < set(children(supervisor.pid))
 
 
 @pytest.mark.parametrize("wish", [signal.SIGTERM, signal.SIGINT])
