@@ -7,7 +7,7 @@ from flask import Blueprint, Response, abort, jsonify, render_template, request
 from cspine.database import Database, now
 from cspine.lanes import next_opening
 from cspine.ledger import BUCKETS, Ledger
-from cspine.records import batches, forecasts, pauses, waiting
+from cspine.records import balance, batches, forecasts, pauses, waiting
 from cspine.tables import Batch
 from web import live
 from web.addresses import row_number
@@ -28,11 +28,12 @@ def listing() -> str:
     with own.database.read() as session:
         rows = batches.listing(session, before.created_at if before else None, PAGE + 1)
         paused, lanes, moment = pauses.paused(session), waiting.by_lane(session), now(session)
-        late = forecasts.late(session, own.settings)
+        late, broken = forecasts.late(session, own.settings), balance.unbalanced(session)
     more = rows[PAGE - 1].batch.id if len(rows) > PAGE else None
     openings = {lane: next_opening(lane, moment, own.settings) for lane in lanes}
     return render_template("batches/list.html", rows=rows[:PAGE], more=more, buckets=BUCKETS, pauses=paused,
-                           lanes=lanes, openings=openings, now=moment, late=late)  # fmt: skip
+                           lanes=lanes, openings=openings, now=moment, late=late,
+                           broken=broken)  # fmt: skip
 
 
 @blueprint.get("/events")
