@@ -16,11 +16,11 @@ from cspine.tables import Announced, ReceivedFile, Study
 INSTANCE = func.coalesce(ReceivedFile.sop_uid, cast(ReceivedFile.id, Text))  # one without a UID counts for itself
 
 
-def note(session: Session, file: ReceivedFile, header: Header) -> None:
+def note(session: Session, file_id: int, header: Header) -> None:
     """Store what a file announces."""
     rows: list[dict[str, object]] = []
     for one in header.announced:
-        common: dict[str, object] = {"file_id": file.id, "study_uid": one.study_uid, "sop_uid": None,
+        common: dict[str, object] = {"file_id": file_id, "study_uid": one.study_uid, "sop_uid": None,
                                      "series_uid": None, "instances": None}  # fmt: skip
         if one.in_study is not None:
             rows.append(common | {"instances": one.in_study})

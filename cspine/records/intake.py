@@ -1,8 +1,6 @@
 """Intake: the rows of a received file, in one transaction, whoever else receives the same bytes or the same study."""
 
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -11,55 +9,28 @@ from cspine.blobs import Stored
 from cspine.database import lock, now
 from cspine.decoding import Header
 from cspine.reasons import Reason
-from cspine.records import announcements, batches, patients, screenings, studies
+from cspine.records import announcements, batches, newcomers, patients, screenings, studies
+from cspine.records.receipts import Incoming, Receipt, Refusal, clean
 from cspine.records.screenings import Ring
 from cspine.states import RETRIABLE, Disposition
-from cspine.tables import Batch, ReceivedFile, Study
+from cspine.tables import Batch, ReceivedFile, Study, new_id
 
-NAME_LENGTH = 1000
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why a file is not taken into a study."""
-
-    disposition: Disposition
-    reason: str
-    kind: str | None = None
-    header: Header | None = None  # of an object without a picture
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """A received file that was looked at; `stored` is null where not all of its bytes could be read."""
-
-    name: str
-    stored: Stored | None
-    outcome: Header | Refusal
-    sound: bool = True  # false where a picture is refused by its header already, and goes on into its study only
-
-    @property
-    def header(self) -> Header | None:
-        """What is known of the file, whether it is a picture or not."""
-        return self.outcome if isinstance(self.outcome, Header) else self.outcome.header
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What became of one received file."""
-
-    file_id: int
-    name: str
-    disposition: Disposition
-    reason: str | None
-    study_id: str | None
-    ring: Ring | None
-    keeps_blob: bool
+__all__ = ["Incoming", "Receipt", "Refusal", "admit", "adopt", "clean", "named"]
 
 
 def admit(session: Session, batch: Batch, incoming: Sequence[Incoming]) -> list[Receipt]:
-    """Record files: each as the original of its bytes, or as a duplicate of it."""
-    receipts = [_admit(session, batch, one) for one in incoming]
+    """Record files: each as the original of its bytes, or as a duplicate of it.
+
+    Those that touch no other file or study are written together; the others come after them, one by one.
+    """
+    stored = [one.stored.sha256 for one in incoming if one.stored is not None]
+    uids = [one.header.study_uid for one in incoming if one.header is not None and one.header.study_uid is not None]
+    lock(session, *(f"sha256 {sha256}" for sha256 in stored))
+    lock(session, *(f"study {uid}" for uid in uids))
+    fresh = newcomers.among(session, incoming)
+    done = newcomers.admit(session, batch, [incoming[place] for place in fresh])
+    of_place = dict(zip(fresh, done, strict=True))
+    receipts = [of_place.get(place) or _admit(session, batch, one) for place, one in enumerate(incoming)]
     _heed(session, [one.outcome.header for one in incoming if isinstance(one.outcome, Refusal) and one.outcome.header])
     return receipts
 
@@ -91,7 +62,6 @@ def _admit(session: Session, batch: Batch, one: Incoming) -> Receipt:
         _add(session, row)
         batches.note_unreadable(session, batch.id, 1)
         return _receipt(row)
-    lock(session, f"sha256 {one.stored.sha256}")
     first = session.scalars(
         select(ReceivedFile).where(ReceivedFile.sha256 == one.stored.sha256, ReceivedFile.original)
     ).one_or_none()
@@ -100,7 +70,7 @@ def _admit(session: Session, batch: Batch, one: Incoming) -> Receipt:
     row = _row(session, batch, one, original=True)
     _add(session, row)
     if one.header is not None:
-        announcements.note(session, row, one.header)
+        announcements.note(session, row.id, one.header)
     if isinstance(one.outcome, Header):
         row.blob_key = one.stored.key
         return _receipt(row, _join_study(session, batch, row, one.outcome), keeps_blob=True)
@@ -122,7 +92,7 @@ def _admit_duplicate(session: Session, batch: Batch, one: Incoming, stored: Stor
             first.disposition, first.reason, first.blob_key = Disposition.ACCEPTED, None, stored.key
             first.kind, first.flags = one.outcome.kind, list(one.outcome.flags)
             _identify(first, one.outcome)
-            announcements.note(session, first, one.outcome)
+            announcements.note(session, first.id, one.outcome)
             ring, keeps_blob = _join_study(session, batch, first, one.outcome), True
     elif first.study_id is not None and first.disposition != Disposition.NOT_AN_IMAGE:
         screening = screenings.shown(session, first.study_id)
@@ -181,29 +151,18 @@ def _look_anew(session: Session, study_ids: Sequence[str]) -> None:
 
 
 def _known(session: Session, uid: str | None) -> Study | None:
-    """Return the study of this UID, and keep others from making one until the transaction ends."""
+    """Return the study of this UID; `admit` keeps others from making one until the transaction ends."""
     if uid is None:
         return None
-    lock(session, f"study {uid}")
     return session.scalars(select(Study).where(Study.study_uid == uid)).one_or_none()
 
 
 def _new_study(session: Session, batch: Batch, header: Header) -> Study:
-    uid, meta = header.study_uid, header.meta
-    study = Study(
-        study_uid=uid or f"2.25.{uuid.uuid4().int}",  # PS3.5 B.2: a UID made from a UUID
-        batch_id=batch.id, lane=batch.lane, received_at=now(session), bucket="not_analysed", reason="In work",
-        patient_name=meta.patient_name, patient_id=meta.patient_id, patient_birth_date=meta.birth_date,
-        patient_sex=meta.sex, accession_number=meta.accession_number, study_date=meta.study_date,
-        study_time=meta.study_time, study_description=meta.study_description, modality=meta.modality,
-        station=meta.station,
-    )  # fmt: skip
+    study = Study(id=new_id(), **newcomers.study(batch, header, now(session)))
     session.add(study)
     session.flush()
-    if uid is not None:
-        beside = update(ReceivedFile).where(ReceivedFile.study_uid == uid, ReceivedFile.study_id.is_(None),
-                                            ReceivedFile.disposition == Disposition.NOT_AN_IMAGE)  # fmt: skip
-        session.execute(beside.values(study_id=study.id))
+    if header.study_uid is not None:
+        newcomers.find_beside(session, [header.study_uid])
     return study
 
 
@@ -228,13 +187,6 @@ def _row(session: Session, batch: Batch, one: Incoming, *, original: bool) -> Re
 def _add(session: Session, row: ReceivedFile) -> None:
     session.add(row)
     session.flush()
-
-
-def clean(name: str) -> str:
-    """Return a file name fit for display: not empty, no control or direction-changing characters, no surrogates."""
-    text = name.encode("utf-8", "replace").decode()
-    text = "".join(character if character.isprintable() else "�" for character in text).strip()
-    return (text or "unnamed")[-NAME_LENGTH:]
 
 
 def _receipt(row: ReceivedFile, ring: Ring | None = None, *, keeps_blob: bool = False) -> Receipt:
