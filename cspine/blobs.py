@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any, BinaryIO, cast
@@ -22,6 +23,7 @@ from cspine.errors import Permanent, Refused, ServiceFault
 from cspine.reasons import Reason
 
 CHUNK = 2**20
+PLACES = [f"{number:02x}" for number in range(256)]  # the first two digits of each random key
 PART = ".part"  # ends the name of a file that is being written
 
 
@@ -32,6 +34,15 @@ class Stored:
     key: str
     sha256: str
     size: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """A blob that a walk over the store came by; also what is left of one that was never finished."""
+
+    key: str
+    size: int
+    written: datetime  # by the store's clock
 
 
 class BlobStore:
@@ -119,12 +130,43 @@ class BlobStore:
                 return
 
     def keys(self) -> Iterator[str]:
-        """Walk over the keys of all complete blobs."""
+        """Walk over the keys of all complete blobs, releases and exports among them."""
         with self._faults():
             for path in self._fs.find(self._root) if self._fs.exists(self._root) else []:
                 key = path[len(self._root) + 1 :]
                 if not key.endswith(PART):
                     yield key
+
+    def places(self) -> list[str]:
+        """Return the parts of the store that hold blobs with random keys; a walk takes one at a time."""
+        return PLACES
+
+    def walk(self, place: str) -> list[Found]:
+        """List one part of the store, blobs that were never finished included; for the search for orphans alone."""
+        with self._faults():
+            try:
+                rows = self._fs.find(f"{self._root}/{place}", detail=True).values()
+            except FileNotFoundError:
+                return []
+            return [Found(row["name"][len(self._root) + 1 :], row["size"], _written(row)) for row in rows]
+
+    def clock(self) -> datetime:
+        """Return the store's own time: that of a blob written now, which is taken away again."""
+        key = _new_key(".clock")
+        self.put_bytes(b"what time is it", key=key)
+        try:
+            with self._faults():
+                return _written(self._fs.info(self._path(key)))
+        finally:
+            self.delete(key)
+
+    def abandon(self, before: datetime) -> int:
+        """Give up uploads to an object store that were begun before a time and never ended; return how many.
+
+        In a folder what is left of them is a file, which a walk finds.
+        """
+        with self._faults():
+            return int(self._s3.abandon(self._fs, self._address, before)) if self._s3 else 0
 
     def _path(self, key: str) -> str:
         if ".." in key or key.startswith("/") or "\\" in key:
@@ -201,6 +243,12 @@ def _read(source: BinaryIO | IO[bytes]) -> bytes:
         return source.read(CHUNK)
     except OSError as error:
         raise Refused(type(error).__name__, Reason.UNREADABLE) from error
+
+
+def _written(row: dict[str, Any]) -> datetime:
+    """Return when a blob was written: S3 says LastModified, a folder mtime."""
+    moment = row.get("LastModified", row.get("mtime"))
+    return moment if isinstance(moment, datetime) else datetime.fromtimestamp(moment or 0, UTC)
 
 
 def _new_key(suffix: str) -> str:

@@ -6,6 +6,7 @@ stand in the address itself, so that a worker host needs nothing but its three a
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -79,6 +80,16 @@ def bucket_is_gone(files: S3FileSystem, address: Address, error: BaseException) 
     except FileNotFoundError:
         return True
     return False
+
+
+def abandon(files: S3FileSystem, address: Address, before: datetime) -> int:
+    """Give up the uploads in parts that were begun before a time and never ended; return how many."""
+    prefix = address.root[len(address.bucket) + 1 :]
+    answer = files.call_s3("list_multipart_uploads", Bucket=address.bucket, Prefix=prefix)  # the first thousand
+    stale = [one for one in answer.get("Uploads", ()) if one["Initiated"] < before]
+    for one in stale:
+        files.call_s3("abort_multipart_upload", Bucket=address.bucket, Key=one["Key"], UploadId=one["UploadId"])
+    return len(stale)
 
 
 def _answer(error: BaseException) -> dict[str, Any]:

@@ -130,6 +130,13 @@ class Settings(BaseSettings):
             raise ValueError("is no window of the day, such as 22:00-06:00")
         return text
 
+    @field_validator("orphan_hours")
+    @classmethod
+    def _long_grace(cls, hours: float) -> float:
+        if 0 < hours < 1:
+            raise ValueError("is less than an hour, in which an upload may still be on its way")
+        return hours
+
     @field_validator("metrics_token")
     @classmethod
     def _long_token(cls, token: str) -> str:

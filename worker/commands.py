@@ -7,7 +7,8 @@ from types import FrameType
 
 import click
 
-from cspine import logs, queue
+from cspine import logs, orphans, queue
+from cspine.blobs import BlobStore
 from cspine.database import Database
 from cspine.errors import ServiceFault
 from cspine.queue import Bell
@@ -44,13 +45,17 @@ def worker(stage: str, concurrency: int | None) -> int:
 
 @click.command()
 @click.option("--once", is_flag=True, help="Do one pass and say what it did.")
-def sweep(once: bool) -> int:
+@click.option("--blobs", is_flag=True, help="Remove old blobs that no row names, and nothing else.")
+@click.option("--dry-run", is_flag=True, help="With --blobs: only say what would be removed.")
+def sweep(once: bool, blobs: bool, dry_run: bool) -> int:
     """Bring back expired leases, due retries and work whose bell was lost, every few seconds until told to stop."""
     from worker.sweep import Sweep
 
     settings = Settings()
     _ = settings.key
     logs.configure(settings)
+    if blobs:
+        return _sweep_blobs(settings, dry_run=dry_run)
     own = Sweep(settings, Database.of(settings), Bell(settings))
     if once:
         swept = own.once()
@@ -74,4 +79,14 @@ def sweep(once: bool) -> int:
         own.end()
     except ServiceFault:
         return 3
+    return 0
+
+
+def _sweep_blobs(settings: Settings, *, dry_run: bool) -> int:
+    """Walk once over the blob store and say what was found."""
+    database = Database.of(settings)
+    found, gone = orphans.clean(database, BlobStore(settings.blobs), settings, dry_run=dry_run)
+    database.dispose()
+    click.echo(f"blobs {found.blobs} ({found.size} bytes), named by no row for more than {settings.orphan_hours:g} "
+               f"hours {len(found.orphans)} ({found.orphan_bytes} bytes), removed {gone}")  # fmt: skip
     return 0

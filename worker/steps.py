@@ -17,8 +17,9 @@ import structlog
 
 from cspine import lanes, retrying
 from cspine.database import now
+from cspine.orphans import Watch
 from cspine.queue import EXPLAIN
-from cspine.records import balance, explanations, freeing, heartbeats, pauses, shadows
+from cspine.records import balance, explanations, freeing, heartbeats, pauses, shadows, tallies
 from cspine.records import sweep as records
 from cspine.records.screenings import Ring
 from cspine.states import SHADOW, Stage
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from worker.sweep import Sweep
 
 LEDGER_SECONDS = 1.5  # of one pass
+TALLY_SECONDS = 2.0
+WALK_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -127,6 +130,35 @@ def ledgers(own: Sweep) -> list[Ring]:
     return []
 
 
+def tally(own: Sweep) -> list[Ring]:
+    """Count what has settled since the last time, for the counters of /metrics."""
+    ends = time.monotonic() + TALLY_SECONDS
+    with own.database.read() as session:
+        counted = tallies.load(session)
+    more = True
+    while more and time.monotonic() < ends:
+        with own.database.read() as session:
+            more = counted.advance(session)
+    with own.database.write() as session:
+        tallies.save(session, counted)
+    return []
+
+
+class OrphanBlobs:
+    """Walks over the blob store, a little in each pass, and removes what no row has named for long."""
+
+    def __init__(self) -> None:
+        """Begin with the first pass."""
+        self._watch: Watch | None = None
+
+    def __call__(self, own: Sweep) -> list[Ring]:
+        """Walk on; what was seen so far is remembered for this sweep alone."""
+        if self._watch is None or self._watch.database is not own.database:
+            self._watch = Watch(own.settings, own.database, own.blobs)
+        own.counts["orphan blobs"] += self._watch.go_on(WALK_SECONDS)
+        return []
+
+
 STEPS = (
     Step("leases", 0, leases),
     Step("retries", 0, retries),
@@ -135,4 +167,6 @@ STEPS = (
     Step("maps", 0, maps),
     Step("replays", 0, replays),
     Step("ledgers", 60, ledgers),
+    Step("tally", 60, tally),
+    Step("orphan blobs", 0, OrphanBlobs()),
 )
