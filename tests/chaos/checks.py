@@ -72,8 +72,8 @@ def _buckets(verdict: Verdict, files: Sequence[File], tries: Mapping[str, int],
     ledger = verdict.ledger.as_dict()
     if not verdict.ledger.balanced or ledger["received"] != len(rows):
         verdict.faults.append(f"the ledger does not balance: {ledger}")
-    verdict.faults += [f"the ledger says {ledger[bucket]} {bucket}, the rows {count}"
-                       for bucket, count in counted.items() if ledger.get(bucket) != count]  # fmt: skip
+    verdict.faults += [f"the ledger says {ledger.get(bucket, 0)} {bucket}, the rows {count}"
+                       for bucket, count in counted.items() if ledger.get(bucket, 0) != count]  # fmt: skip
 
 
 def _results(session: Session, verdict: Verdict, files: Sequence[File]) -> None:
