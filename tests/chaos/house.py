@@ -29,6 +29,7 @@ from tests.chaos.services import WORKERS
 
 T = TypeVar("T")
 PAUSE_SECONDS = 0.2
+DAYS = 2  # longer than CSPINE_ORPHAN_HOURS
 STOP_SECONDS = 60.0
 LEASE_SECONDS, SWEEP_SECONDS = 10.0, 2.0
 QUICK: dict[str, Any] = {  # of minutes, seconds: a night of chaos ends in a few minutes
@@ -109,6 +110,23 @@ class House:
         self.database.dispose()
         self.redis.stop(signal.SIGKILL)
         self.postgres.stop(signal.SIGQUIT)
+
+    def age(self) -> str:
+        """Have every blob be two days old, and let the sweep remove what no row names; return what it says.
+
+        It leaves alone what is younger than an hour, since its row may be on its way.
+        """
+        assert self.blobs.folder is not None
+        long_ago = time.time() - DAYS * 86_400
+        for path in self.blobs.folder.rglob("*"):
+            if path.is_file():
+                os.utime(path, (long_ago, long_ago))
+        return self.command("sweep", "--blobs").strip()
+
+    def parts(self) -> list[str]:
+        """Return the blobs that were never finished."""
+        assert self.blobs.folder is not None
+        return [path.name for path in self.blobs.folder.rglob("*.part")]
 
     def parents(self, stage: str) -> list[int]:
         """Return the workers of a stage (or the sweep) that run now, without their children."""

@@ -105,10 +105,11 @@ def _night(house: House, files: Sequence[File], seed: int, chosen: Sequence[str]
     faults += [f"a stray process: {stray}" for stray in house.strays()] + own.left
     house.stop()
     faults += [f"a process is left: {pid}" for pid in house.processes()]
+    say(house.age())
+    faults += [f"a blob was begun and never ended: {part}" for part in house.parts()]
+    hit = {str(pid) for pid in own.hit}
     with house.database.read() as session:
-        verdict = checks.check(
-            session, batch, files, sender.tries, {*map(str, own.hit)}, house.settings.max_lone_attempts
-        )
+        verdict = checks.check(session, batch, files, sender.tries, hit, house.settings.max_lone_attempts)
         verdict.faults += checks.blobs(session, frozenset(house.blobs.keys()) - house.given)
     verdict.faults += faults
     return verdict
