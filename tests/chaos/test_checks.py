@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from cspine.database import Database
 from cspine.records import batches
 from cspine.states import Outcome, Stage, State
-from cspine.tables import Attempt, Claim, Image, ReceivedFile, Result, Screening
+from cspine.tables import Attempt, Batch, Claim, Image, ReceivedFile, Result, Screening
 from tests.chaos import checks
 from tests.chaos.checks import Verdict
 from tests.chaos.night import ANALYSED, QUARANTINED, File
@@ -143,7 +143,7 @@ def test_a_file_that_was_sent_twice_in_doubt_may_be_its_own_duplicate(database: 
     with database.write() as session:
         night(session)
         row = healthy(session)
-        own = session.merge(batches.by_name(session, "night"))
+        own = session.query(Batch).one()
         makers.file(session, own, None, name=row.name, disposition="duplicate", original=False, study_id=row.study_id)
         session.flush()
         assert verdict(session, tries=2).sound
