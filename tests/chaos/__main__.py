@@ -9,6 +9,7 @@ import argparse
 import sys
 import time
 
+from cspine import logs
 from tests.chaos.checks import Verdict
 from tests.chaos.monkey import FAULTS
 from tests.chaos.run import run
@@ -45,6 +46,7 @@ def main() -> int:
     faults = [name for name in chosen.faults.split(",") if name]
     if unknown := set(faults) - set(FAULTS):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(FAULTS)}")
+    logs.to_stderr()
     unsound = 0
     for seed in range(chosen.seed, chosen.seed + chosen.seeds):
         began = time.monotonic()

@@ -1,9 +1,10 @@
 """Two worker hosts that share nothing but the three addresses, one of them cut off for a minute in mid-batch.
 
-python -m tests.integration.two_hosts [--studies 600] [--seconds 60]
+python -m tests.integration.two_hosts [--studies 600] [--seconds 60] [--groups]
 
-Each host is a network namespace with its own process ids and name, and runs `cspine up` with workers and a sweep.
-PostgreSQL, Redis and an S3 server stand outside. Ends with 1 where a study was lost, counted twice or blamed.
+Each host is a network namespace with its own process ids and name (or, where there can be none, a group of processes
+behind a forwarder), and runs `cspine up` with workers and a sweep. PostgreSQL, Redis and an S3 server stand outside.
+Ends with 1 where a study was lost, counted twice or blamed.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from tests.integration import network
 from tests.integration.network import Host
 
 SEED = 5
+NAMES = ("host-a", "host-b")
 MORE = 60  # studies at a time that are sent after the return, until the host that was cut off takes some
 AT = 0.25  # of the batch, when the cable is pulled
 MOST_SECONDS = 900.0
@@ -39,20 +41,21 @@ BACK_SECONDS = 60.0
 POLL_SECONDS = 0.2
 
 
-def run(studies: int, seconds: float, say: Callable[[str], object] = print) -> Verdict:
+def run(studies: int, seconds: float, *, grouped: bool, say: Callable[[str], object] = print) -> Verdict:
     """Screen a batch on two hosts, one of which is cut off for some seconds."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cspine-hosts-")))
-        ours, (kept, cut) = stack.enter_context(network.hosts("host-a", "host-b"))
+        made = network.groups(folder, *NAMES) if grouped else network.hosts(*NAMES)
+        ours, (kept, cut) = stack.enter_context(made)
         blobs = stack.enter_context(s3.server(ours)).url
         house = House(folder, ours, f"{ours}/24", blob_url=blobs)
         stack.callback(house.close)
-        running = [_worker_host(house, host, folder, stack) for host in (kept, cut)]
+        running = [(host, _worker_host(house, host, folder, stack)) for host in (kept, cut)]
         shape = Shape(studies + 5 * MORE, 0, 0, ())
         files, _ = night.write(folder / "night", shape, SEED, house.settings)
         verdict = _batch(house, cut, files, studies, seconds, say)
-        for host in running:
-            Host.end(host, servers.SECONDS)
+        for host, up in running:
+            host.end(up, servers.SECONDS)
         verdict.faults += [f"a process is left: {pid}" for pid in house.processes()]
         return verdict
 
@@ -174,11 +177,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--studies", type=int, default=600)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the host is cut off")
+    parser.add_argument("--groups", action="store_true", help="groups of processes in place of network namespaces")
     chosen = parser.parse_args()
-    if words := servers.missing() or network.missing():
+    if words := servers.missing():
         print(f"two hosts: {words}", file=sys.stderr)
         return 3
-    verdict = run(chosen.studies, chosen.seconds, lambda words: print(words, flush=True))
+    why = network.missing()
+    grouped = chosen.groups or why is not None
+    print(f"two hosts: groups of processes, {why or 'as asked for'}" if grouped else "two hosts: network namespaces")
+    verdict = run(chosen.studies, chosen.seconds, grouped=grouped, say=lambda words: print(words, flush=True))
     for fault in verdict.faults[:20]:
         print(f"  {fault}")
     print(f"two hosts: received {verdict.received} lost {verdict.lost} double {verdict.double}")
