@@ -8,10 +8,11 @@ An attempt is written before the run, so that no way of dying can escape the cou
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import accumulate
 
 from sqlalchemy import ColumnElement, Row, Select, case, func, insert, literal, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from cspine import __version__, lanes
 from cspine.database import clock, now
@@ -87,12 +88,10 @@ def pick(session: Session, stage: Stage, lanes: Sequence[Lane], limit: int) -> S
     state = WORK[stage][0]
     if not lanes:
         return []
-    lane_of_turn = case(*((_waits(state, lane), lane.value) for lane in lanes), else_=None)
-    group = _oldest_group(state, lane_of_turn).scalar_subquery()
-    found = session.execute(_free(state, lane_of_turn, limit).add_columns(group)).all()
-    if found and found[0][-1] is None:
+    found = session.execute(_first(state, tuple(lanes), limit)).all()
+    if found and found[0].waiting_group is None:
         return found
-    if not found and session.scalar(select(or_(*(_waits(state, lane) for lane in lanes)))) is not True:
+    if not found and session.scalar(_any(state, tuple(lanes))) is not True:
         return []
     for lane in lanes:
         if (name := session.scalar(_oldest_group(state, lane.value))) is not None:
@@ -110,9 +109,21 @@ def candidates(state: State) -> Select[int, str, str, bool]:
     return select(Screening.id, Screening.study_id, Screening.lane, Screening.cpu_only).where(Screening.state == state)
 
 
-def _waits(state: State, lane: Lane) -> ColumnElement[bool]:
-    one = aliased(Screening)
-    return select(one.id).where(one.state == state, one.lane == lane, one.shadow.is_(False)).exists()
+@cache
+def _first(state: State, lanes: tuple[Lane, ...], limit: int) -> Select[int, str, str, bool, str | None]:
+    """Select from the first lane that has anything; built once, since that costs more than running it."""
+    lane = case(*((_waits(state, one).exists(), one.value) for one in lanes), else_=None)
+    return _free(state, lane, limit).add_columns(_oldest_group(state, lane).scalar_subquery().label("waiting_group"))
+
+
+@cache
+def _any(state: State, lanes: tuple[Lane, ...]) -> Select[bool]:
+    return select(or_(*(_waits(state, lane).exists() for lane in lanes)))
+
+
+def _waits(state: State, lane: Lane) -> Select[int]:
+    one = SCREENINGS.alias()  # stands beside the rows that `_free` selects
+    return select(one.c.id).where(one.c.state == state.value, one.c.lane == lane.value, ~one.c.shadow)
 
 
 def _free(state: State, lane: str | ColumnElement[str], limit: int) -> Select[int, str, str, bool]:
@@ -121,9 +132,9 @@ def _free(state: State, lane: str | ColumnElement[str], limit: int) -> Select[in
 
 
 def _oldest_group(state: State, lane: str | ColumnElement[str]) -> Select[str | None]:
-    one = aliased(Screening)  # stands beside the rows that `_free` selects
-    query = select(one.group_id).where(one.state == state, one.lane == lane, one.group_id.is_not(None))
-    return query.where(one.shadow.is_(False)).order_by(one.created_at, one.id).limit(1)
+    one = SCREENINGS.alias()
+    mine = (one.c.state == state.value, one.c.lane == lane, one.c.group_id.is_not(None), ~one.c.shadow)
+    return select(one.c.group_id).where(*mine).order_by(one.c.created_at, one.c.id).limit(1)
 
 
 def _small(session: Session, rows: Sequence[Candidate], settings: Settings) -> Sequence[Candidate]:
