@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from cspine.database import Database
+from cspine.forecast import Why
 from cspine.records import heartbeats, pauses
 from cspine.settings import Settings
 from cspine.states import Disposition, State
@@ -40,7 +41,7 @@ def deadline(database: Database, batch: str) -> datetime | None:
 
 
 def test_without_workers_no_end_is_known(reader: Browser, batch: str) -> None:
-    words = "No worker is alive: it goes on when one is started."
+    words = Why.NO_WORKER.words
     assert words in reader.get(f"/batches/{batch}").text
     told = reader.get(f"/batches/{batch}/forecast").json
     assert told
@@ -110,7 +111,7 @@ def test_a_paused_lane_is_why_no_end_is_known(reader: Browser, batch: str, datab
         heartbeats.beat(session, "host:prepare:1", "prepare")
         pauses.pause(session, "normal", "service of the scanner", "ada")
     text = reader.get(f"/batches/{batch}").text
-    assert "Its lane is paused" in text
+    assert Why.PAUSED.words in text
     assert "service of the scanner" in text
 
 
