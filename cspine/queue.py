@@ -31,7 +31,7 @@ SET_ASIDE = "set_aside"  # a list of the last messages that were none of ours, t
 MOST_SET_ASIDE = 100
 SOCKET_NOTE = "broker.socket"  # in `var`: where the embedded broker listens
 SOCKET_TIMEOUT = 5.0
-MOST_BELLS = 16  # in one queue; more would wake nobody sooner
+MOST_BELLS = 4  # in one queue; more would wake nobody sooner
 ONE_TRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0}  # a person waits; the sweep rings later
 
 

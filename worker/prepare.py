@@ -141,8 +141,9 @@ class _Run:
             settled = endings.settle(session, self._held, self._own.settings, failures, back)
             if settled.succeeded:
                 studies.refresh(session, *(member.study_id for member in settled.succeeded))
-            rings = [Ring(Stage.SCREEN, one.lane, one.screening_id) for one in settled.succeeded]
-            return stored, rings + [Ring(Stage.PREPARE, one.lane, one.screening_id) for one in settled.returned]
+            # One bell each is enough: whoever hears it takes all that is there, and passes it on.
+            ready = [Ring(Stage.SCREEN, one.lane, one.screening_id) for one in settled.succeeded[:1]]
+            return stored, ready + [Ring(Stage.PREPARE, one.lane, one.screening_id) for one in settled.returned[:1]]
 
         stored, rings = self._own.write(write)
         self._stored(stored)
