@@ -104,8 +104,8 @@ class BlobStore:
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
         """Open a blob as a seekable binary stream; raises `Permanent` (blob_missing) where it is gone."""
-        options = {"block_size": self._s3.READ_BLOCK} if self._s3 else {}
-        with self._faults(), self._fs.open(self._path(key), "rb", **options) as file:
+        path = self._path(key)
+        with self._faults(), self._s3.open_blob(self._fs, path) if self._s3 else self._fs.open(path, "rb") as file:
             yield cast(BinaryIO, file)
 
     def get(self, key: str) -> bytes:
@@ -118,8 +118,11 @@ class BlobStore:
 
     def exists(self, key: str) -> bool:
         """Say whether the blob is there."""
-        with self._faults():
-            return bool(self._fs.exists(self._path(key)))
+        try:
+            with self._faults():
+                return bool(self._s3.head(self._fs, self._path(key)) if self._s3 else self._fs.exists(self._path(key)))
+        except Permanent:
+            return False
 
     def delete(self, key: str) -> None:
         """Remove a blob; one that is already gone is no error."""
@@ -156,7 +159,8 @@ class BlobStore:
         self.put_bytes(b"what time is it", key=key)
         try:
             with self._faults():
-                return _written(self._fs.info(self._path(key)))
+                path = self._path(key)
+                return _written(self._s3.head(self._fs, path) if self._s3 else self._fs.info(path))
         finally:
             self.delete(key)
 

@@ -7,7 +7,7 @@ stand in the address itself, so that a worker host needs nothing but its three a
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import aiohttp
@@ -62,6 +62,21 @@ def connect(address: Address) -> S3FileSystem:
     made = S3FileSystem(**address.options, config_kwargs=limits, skip_instance_cache=True, use_listings_cache=False)
     made.retries = TRIES
     return made
+
+
+def open_blob(files: S3FileSystem, path: str) -> BinaryIO:
+    """Open an object that is there to be read; one question, where s3fs itself looks further by listing."""
+    found = head(files, path)
+    file = files.open(path, "rb", block_size=READ_BLOCK, size=found["size"])
+    file.details = found
+    return cast(BinaryIO, file)
+
+
+def head(files: S3FileSystem, path: str) -> dict[str, Any]:
+    """Return size and time of an object; raises `FileNotFoundError` where it is not there."""
+    bucket, key, _ = files.split_path(path)
+    answer = files.call_s3("head_object", Bucket=bucket, Key=key)
+    return {"name": path, "size": answer["ContentLength"], "LastModified": answer["LastModified"]}
 
 
 def is_full(error: BaseException) -> bool:

@@ -1,5 +1,6 @@
 """An S3 server for tests: moto's, over HTTP on a free port. It notes what it is asked, and can be made to fail."""
 
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
-BUCKET, KEY, SECRET, REGION = "films", "worker", "a/secret+of=some&kind", "eu-central-1"
+KEY, SECRET, REGION = "worker", "a/secret+of=some&kind", "eu-central-1"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Server:
     """The running server."""
 
     endpoint: str = ""
+    bucket: str = field(default_factory=lambda: f"films-{secrets.token_hex(4)}")  # moto keeps all in one place
     asked: list[Asked] = field(default_factory=list)
     fault: tuple[int, str] | None = None  # status and code of every answer, until it is null again
     app: Any = field(default_factory=lambda: DomainDispatcherApplication(create_backend_app))
@@ -39,7 +41,7 @@ class Server:
     def url(self) -> str:
         """The BLOB_URL of the bucket, with all that is needed to reach it."""
         query = f"endpoint_url={quote(self.endpoint, safe='')}&region={REGION}"
-        return f"s3://{KEY}:{quote(SECRET, safe='')}@{BUCKET}/cspine?{query}"
+        return f"s3://{KEY}:{quote(SECRET, safe='')}@{self.bucket}/cspine?{query}"
 
     @property
     def client(self) -> Any:
@@ -49,7 +51,7 @@ class Server:
 
     def keys(self) -> list[str]:
         """Return the keys in the bucket, as another client sees them."""
-        return [one["Key"] for one in self.client.list_objects_v2(Bucket=BUCKET).get("Contents", ())]
+        return [one["Key"] for one in self.client.list_objects_v2(Bucket=self.bucket).get("Contents", ())]
 
     @contextmanager
     def counting(self) -> Iterator[Counter[str]]:
@@ -90,7 +92,7 @@ def server(host: str = "127.0.0.1") -> Iterator[Server]:
     thread = Thread(target=http.serve_forever, daemon=True)
     thread.start()
     try:
-        made.client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        made.client.create_bucket(Bucket=made.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         made.asked.clear()
         yield made
     finally:

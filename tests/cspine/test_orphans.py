@@ -18,7 +18,7 @@ from cspine.settings import Settings
 from cspine.states import State
 from cspine.tables import Explanation, Screening, Table
 from tests.cspine.records import makers
-from tests.cspine.s3 import BUCKET, Server, server
+from tests.cspine.s3 import Server, server
 
 pytestmark = pytest.mark.services
 
@@ -208,10 +208,10 @@ def test_in_s3(database: Database, bucket: Server, settings: Settings, monkeypat
     assert abs(blobs.clock() - datetime.now(UTC)) < timedelta(minutes=1)
     key = blobs.put_bytes(b"orphan", ".png")
     monkeypatch.setattr("cspine.blobs.PLACES", [key[:2], "no"])
-    bucket.client.create_multipart_upload(Bucket=BUCKET, Key="cspine/ab/never-ended")
+    bucket.client.create_multipart_upload(Bucket=bucket.bucket, Key="cspine/ab/never-ended")
     assert blobs.abandon(datetime(2009, 1, 1, tzinfo=UTC)) == 0
     assert orphans.clean(database, blobs, settings, dry_run=False)[1] == 0, "it is new"
-    assert "Uploads" not in bucket.client.list_multipart_uploads(Bucket=BUCKET)
+    assert "Uploads" not in bucket.client.list_multipart_uploads(Bucket=bucket.bucket)
     monkeypatch.setattr(orphans, "old", lambda found, moment, grace: True)
     assert orphans.clean(database, blobs, settings, dry_run=False)[1] == 1
     assert list(blobs.keys()) == []

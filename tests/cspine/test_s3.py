@@ -13,7 +13,7 @@ from cspine import s3
 from cspine.blobs import BlobStore
 from cspine.errors import Permanent, Refused, ServiceFault, Usage
 from cspine.reasons import Reason
-from tests.cspine.s3 import BUCKET, SECRET, Server, server
+from tests.cspine.s3 import SECRET, Server, server
 
 pytestmark = pytest.mark.services
 
@@ -30,7 +30,7 @@ def store(running: Server) -> Iterator[Server]:
     yield running
     running.fault = None
     for key in list(running.keys()):
-        running.client.delete_object(Bucket=BUCKET, Key=key)
+        running.client.delete_object(Bucket=running.bucket, Key=key)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def blobs(store: Server) -> BlobStore:
 
 def uploads(store: Server) -> list[str]:
     """Return the uploads in parts that were begun and not ended."""
-    return [one["Key"] for one in store.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", ())]
+    return [one["Key"] for one in store.client.list_multipart_uploads(Bucket=store.bucket).get("Uploads", ())]
 
 
 @pytest.mark.parametrize("size", [0, 10, s3.WRITE_BLOCK - 1, s3.WRITE_BLOCK, 2 * s3.WRITE_BLOCK + 7])
@@ -82,6 +82,9 @@ def test_few_requests_and_no_listing(store: Server, blobs: BlobStore) -> None:
     with store.counting() as gone:
         blobs.delete(key)
     assert gone == {"DELETE": 1}
+    with store.counting() as missing:
+        assert not blobs.exists(key)
+    assert missing == {"HEAD": 2}, "one for the blob, one for the bucket"
 
 
 @pytest.mark.parametrize("size", [1000, s3.WRITE_BLOCK + 1000, 3 * s3.WRITE_BLOCK])
@@ -117,7 +120,7 @@ def test_a_missing_blob_is_permanent(blobs: BlobStore) -> None:
 
 def test_a_missing_bucket_is_a_fault_of_the_store(store: Server) -> None:
     """Else every study in work would fail for good while somebody mistypes a name."""
-    blobs = BlobStore(store.url.replace(f"@{BUCKET}/", "@elsewhere/"))
+    blobs = BlobStore(store.url.replace(f"@{store.bucket}/", "@elsewhere/"))
     for use in (lambda: blobs.get("aa/gone"), lambda: list(blobs.open("aa/gone").__enter__()),
                 lambda: blobs.put_bytes(b"x"), lambda: blobs.put(io.BytesIO(b"x"))):  # fmt: skip
         with pytest.raises(ServiceFault) as fault:
@@ -188,6 +191,6 @@ def test_what_is_no_address(url: str) -> None:
 
 def test_an_address_is_read_and_its_secret_not_shown(store: Server) -> None:
     address = s3.parse(store.url)
-    assert (address.bucket, address.root, address.options["secret"]) == (BUCKET, f"{BUCKET}/cspine", SECRET)
+    assert (address.bucket, address.root, address.options["secret"]) == (store.bucket, f"{store.bucket}/cspine", SECRET)
     assert SECRET not in repr(address)
     assert s3.parse("s3://films").root == "films"
