@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Page, expect
 
+from cspine.blobs import BlobStore
 from cspine.database import Database
-from cspine.states import State
-from cspine.tables import Batch
+from cspine.tables import Batch, Study
+from tests.browser import failing
 from tests.browser.test_batches import begin, finish
-from tests.cspine.records import makers, pacing
+from tests.cspine.records import pacing
 
 
 def test_the_end_is_foreseen_and_moves_with_the_work(page: Page, database: Database) -> None:
@@ -51,10 +52,10 @@ def test_a_batch_is_cancelled_after_a_preview_and_its_ledger_is_taken_away(page:
     assert [line.split(",")[1] for line in lines[1:]].count("cancelled") == 2
 
 
-def test_what_failed_of_a_batch_is_tried_again_from_its_page(page: Page, database: Database) -> None:
-    batch_id = begin(database, 1)
-    with database.write() as session:
-        makers.study(session, session.get_one(Batch, batch_id), State.FAILED)
+def test_what_failed_of_a_batch_is_tried_again_from_its_page(page: Page, database: Database, blobs: BlobStore) -> None:
+    _, (study_id,) = failing.group(database, blobs, 1)
+    with database.read() as session:
+        batch_id = session.get_one(Study, study_id).batch_id
     page.goto(f"/batches/{batch_id}")
     page.get_by_role("button", name="Try what failed again").click()
     expect(page.get_by_text("1 of 1 study would be tried again")).to_be_visible()
