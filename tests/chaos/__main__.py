@@ -16,6 +16,7 @@ from tests.chaos.run import run
 from tests.chaos.servers import missing
 
 MOST_SHOWN = 40
+SPARE_SECONDS = 20.0  # to stop everything and to check
 
 
 def report(seed: int, verdict: Verdict, seconds: float) -> None:
@@ -39,6 +40,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="how many nights, one after the other")
     parser.add_argument("--short", action="store_true", help="150 studies in place of 1,500")
     parser.add_argument("--faults", default="", help="some faults in place of the usual ones, with commas")
+    parser.add_argument("--minutes", type=float, default=8.0, help="after which a night that goes on has failed")
     chosen = parser.parse_args()
     if words := missing():
         print(f"chaos: {words}", file=sys.stderr)
@@ -50,7 +52,8 @@ def main() -> int:
     unsound = 0
     for seed in range(chosen.seed, chosen.seed + chosen.seeds):
         began = time.monotonic()
-        verdict = run(seed, short=chosen.short, faults=faults, say=lambda words: print(words, flush=True))
+        verdict = run(seed, short=chosen.short, faults=faults, most_seconds=chosen.minutes * 60 - SPARE_SECONDS,
+                      say=lambda words: print(words, flush=True))  # fmt: skip
         report(seed, verdict, time.monotonic() - began)
         unsound += not verdict.sound
     return 1 if unsound else 0

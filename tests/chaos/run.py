@@ -62,7 +62,8 @@ class Sender(threading.Thread):
                 time.sleep(POLL_SECONDS)
 
 
-def run(seed: int, *, short: bool, faults: Sequence[str] = (), say: Callable[[str], object] = print) -> Verdict:
+def run(seed: int, *, short: bool, faults: Sequence[str] = (), most_seconds: float = MOST_SECONDS,
+        say: Callable[[str], object] = print) -> Verdict:  # fmt: skip
     """Run the night of a seed in a temporary folder, with these faults in place of the usual ones if there are any."""
     shape = night.SHORT if short else night.LONG
     faults = faults or (monkey.SHORT if short else monkey.LONG)
@@ -74,7 +75,7 @@ def run(seed: int, *, short: bool, faults: Sequence[str] = (), say: Callable[[st
             house.poison.write_text(json.dumps(poisons))
             house.start()
             say(f"ready after {time.monotonic() - began:.0f} s")
-            return _night(house, files, seed, faults, say=say, ends=began + MOST_SECONDS)
+            return _night(house, files, seed, faults, say=say, ends=began + most_seconds)
         finally:
             house.close()
 
