@@ -1,6 +1,7 @@
 """One night of chaos: send the files, let the monkey loose, wait until nothing waits, check everything."""
 
 import json
+import shutil
 import tempfile
 import threading
 import time
@@ -25,7 +26,7 @@ MOST_SECONDS = 460.0
 PORTION = 25
 POLL_SECONDS = 0.2
 STALLED_SECONDS = 20.0
-QUIET_SECONDS = 10.0
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Sender(threading.Thread):
@@ -75,9 +76,22 @@ def run(seed: int, *, short: bool, faults: Sequence[str] = (), most_seconds: flo
             house.poison.write_text(json.dumps(poisons))
             house.start()
             say(f"ready after {time.monotonic() - began:.0f} s")
-            return _night(house, files, seed, faults, say=say, ends=began + most_seconds)
+            verdict = _night(house, files, seed, faults, say=say, ends=began + most_seconds)
+        except BaseException:
+            say(f"logs: {_keep(house, seed)}")
+            raise
         finally:
             house.close()
+        if not verdict.sound:
+            say(f"logs: {_keep(house, seed)}")
+        return verdict
+
+
+def _keep(house: House, seed: int) -> Path:
+    """Copy the services' logs to where they outlast the night."""
+    kept = ROOT / "var" / "chaos" / f"seed-{seed}"
+    shutil.rmtree(kept, ignore_errors=True)
+    return Path(shutil.copytree(house.settings.var / "log", kept))
 
 
 def _night(house: House, files: Sequence[File], seed: int, chosen: Sequence[str], *, say: Callable[[str], object],
