@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -218,7 +219,7 @@ def test_a_canary_whose_studies_are_overtaken_still_ends(own: Retries) -> None:
         screenings.cancel(session, [fourth], "cancelled")
     assert own.step() == []
     own.end(third)
-    assert len(own.step()) == 16
+    own.step()
     assert own.view(bulk_id).state == "done"
     assert crowd.states(own.database, studies).count(State.RECEIVED) == 16
 
@@ -294,8 +295,22 @@ def test_a_large_selection_is_sent_in_chunks_that_the_sweep_goes_on_with(
     own.failed(10)
     bulk_id = own.begin(Selection(everything=True))
     assert (own.view(bulk_id).state, crowd.members(own.database, bulk_id)) == ("released", {"free": 6, "sent": 4})
-    assert len(own.step()) == 6
-    assert own.view(bulk_id).state == "done"
+    own.step()
+    assert (own.view(bulk_id).state, crowd.members(own.database, bulk_id)) == ("done", {"sent": 10})
+
+
+def test_two_sweeps_at_once_send_each_once(own: Retries, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cspine.records.bulk_moves.CHUNK", 2)
+    own.failed(30)
+    bulk_id = own.begin(Selection(everything=True))
+    moved = spy_on_restarts(monkeypatch)
+    threads = [threading.Thread(target=own.step) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    own.step()  # the one that ends it may have looked when another held it
+    assert (own.view(bulk_id).state, len(moved), len(set(moved))) == ("done", 28, 28)
 
 
 def test_discard_keeps_its_reason_and_spares_what_is_in_work_again(own: Retries) -> None:
@@ -323,3 +338,17 @@ def test_an_old_preview_is_removed(own: Retries) -> None:
     own.step()
     with own.database.read() as session:
         assert views.view(session, bulk_id, own.settings) is None
+
+
+def spy_on_restarts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list to which each screening that is sent back to work is added."""
+    sent: list[int] = []
+    true = screenings.restart_many
+
+    def restart_many(*arguments: Any, **options: Any) -> list[screenings.Restarted]:
+        moved = true(*arguments, **options)
+        sent.extend(one.ring.screening_id for one in moved)
+        return moved
+
+    monkeypatch.setattr(screenings, "restart_many", restart_many)
+    return sent
