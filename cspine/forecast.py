@@ -92,6 +92,8 @@ def end(situation: Situation, openings: Openings) -> datetime | None:
     """
     moment = prepared = situation.moment
     backlog = {key: replace(lot) for key, lot in situation.backlog.items()}
+    if any(lot.until > NOTHING and not situation.strength[stage] for (stage, _), lot in backlog.items()):
+        return None
     limit, rate = moment + HORIZON, situation.strength[Stage.PREPARE]
     step = _step(situation)
     while any(lot.until > NOTHING for lot in backlog.values()):
@@ -101,7 +103,10 @@ def end(situation: Situation, openings: Openings) -> datetime | None:
         if changes is not None and not any(lot.total > NOTHING for (_, lane), lot in backlog.items() if lane in lanes):
             moment = changes
             continue
-        seconds = step if changes is None else min(step, max((changes - moment).total_seconds(), SHORTEST))
+        ours = any(lot.until > NOTHING for (_, lane), lot in backlog.items() if lane in lanes)
+        seconds = step if ours else LONGEST
+        if changes is not None:
+            seconds = min(seconds, max((changes - moment).total_seconds(), SHORTEST))
         before = _to_prepare(backlog)
         _flow(situation, backlog, lanes, seconds)
         moment += timedelta(seconds=seconds)
@@ -204,7 +209,8 @@ class Forecast:
         if self.ends_at is None:
             words = (self.why or Why.NOT_MEASURED).words
         else:
-            words = f"{self.waiting} studies are left; done by {_clock(self.ends_at, self.made_at, zone)}."
+            left = "1 study is left" if self.waiting == 1 else f"{self.waiting} studies are left"
+            words = f"{left}; done by {_clock(self.ends_at, self.made_at, zone)}."
         if self.deadline is None or not self.waiting:
             return words
         by = _clock(self.deadline, self.made_at, zone)
