@@ -2,7 +2,7 @@
 
 python -m tests.bench.noop
 
-consumes both stages with as many children as `CHILDREN`, and the plain task beside them from a queue of its own.
+consumes both stages with as many children as plain Celery beside it has.
 """
 
 import sys
@@ -18,12 +18,11 @@ from cspine.queue import queues_of
 from cspine.records.claims import CPU, Held
 from cspine.states import Stage
 from cspine.tables import Image, ReceivedFile, Release
-from tests.bench.queue import PLAIN, PLAIN_QUEUE
+from tests.bench.plain import CHILDREN
 from worker import prepare, runtime, screen
 from worker.app import app
 from worker.runtime import Runtime
 
-CHILDREN = 2
 FRAME: dict[str, Any] = {
     "frame": 0, "rows": 1000, "columns": 800, "display_rows": 1000, "display_columns": 800, "pixel_sha256": "0" * 64,
     "canonical_key": "ab/c.png", "preview_key": "ab/p.jpg", "thumbnail_key": "ab/t.jpg", "flags": [],
@@ -34,11 +33,6 @@ ANSWER: dict[str, Any] = {
     "saliency": {"grid": [[0.25] * 14] * 14, "geometry": {}, "method": "hirescam"},
     "preprocessing": preprocessing.VERSION, "timings": {"batch": 1},
 }  # fmt: skip
-
-
-@app.task(name=PLAIN)  # type: ignore[untyped-decorator]
-def plain(_number: int) -> None:
-    """Do nothing, as the tasks that we are measured by."""
 
 
 class NoNetwork:
@@ -70,7 +64,7 @@ def main() -> None:
     screen._analyse = no_answers
     runtime.Runtime.network = property(NoNetwork)  # type: ignore[assignment, arg-type]
     # The later stage first: one worker that hears both shall not put off one for the other.
-    queues = [*queues_of(Stage.SCREEN), *queues_of(Stage.PREPARE), PLAIN_QUEUE]
+    queues = [*queues_of(Stage.SCREEN), *queues_of(Stage.PREPARE)]
     app.worker_main(["worker", "--queues", ",".join(queues), "--concurrency", str(CHILDREN), "--pool", "prefork",
                      "--hostname", "bench@%h", "--loglevel", "WARNING", "--without-gossip", "--without-mingle",
                      "--without-heartbeat"])  # fmt: skip

@@ -19,6 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
+from celery import Celery
 from sqlalchemy import insert, select
 
 from cspine import migrate
@@ -26,16 +27,15 @@ from cspine.blobs import Stored
 from cspine.database import Database, now
 from cspine.decoding import Header
 from cspine.embedded import process
-from cspine.queue import Bell
+from cspine.queue import Bell, connect
 from cspine.records import batches, intake
 from cspine.settings import Settings
 from cspine.states import IN_WORK, Disposition, Lane, Stage, State
 from cspine.tables import ReceivedFile, Release, Screening, Study, new_id
 from tests.chaos.servers import Postgres, Redis, missing
 
-PLAIN, PLAIN_QUEUE = "cspine.bench.plain", "bench"
 GROUP = 100  # files recorded in one transaction, as entries of an archive are
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 600.0
 LIMITS = {"SQLite": 5.0, "PostgreSQL": 7.0}
 FLAT = 1.3
@@ -48,6 +48,7 @@ class House:
     def __init__(self, settings: Settings) -> None:
         """Make the database and a release that is active."""
         self.settings, self.database, self.bell = settings, Database.of(settings), Bell(settings)
+        self._plain = Celery("plain", broker=settings.redis_url, set_as_current=False)
         migrate.upgrade(self.database)
         with self.database.write() as session:
             session.add(Release(identity="0" * 64, name="none", version="1", card={}, imported_at=now(session),
@@ -57,9 +58,12 @@ class House:
     def plain(self, count: int) -> float:
         """Send plain tasks, wait for the last, and return milliseconds for one."""
         began = time.perf_counter()
-        self.bell._send(PLAIN, PLAIN_QUEUE, range(count))
-        while self.bell._length([PLAIN_QUEUE]) or self.bell._client.hlen("unacked"):
-            time.sleep(POLL_SECONDS)
+        with self._plain.producer_or_acquire() as producer:
+            for number in range(count):
+                self._plain.send_task("plain", args=[number], producer=producer)
+        with connect(self.settings) as client:
+            while client.llen("celery") or client.hlen("unacked"):
+                time.sleep(POLL_SECONDS)
         return (time.perf_counter() - began) * 1000 / count
 
     def studies(self, count: int) -> float:
@@ -123,13 +127,17 @@ def house(settings: Settings, folder: Path) -> Iterator[House]:
     """Make an installation and run its worker until the block ends."""
     made = House(settings)
     with (folder / "worker.log").open("ab") as log:
-        worker = process.spawn([sys.executable, "-m", "tests.bench.noop"], settings.environment(), log)
+        workers = [process.spawn([sys.executable, "-m", f"tests.bench.{name}"], settings.environment(), log)
+                   for name in ("noop", "plain")]  # fmt: skip
     try:
         made.plain(100)
+        made.studies(100)
         yield made
     finally:
-        worker.terminate()
-        worker.wait()
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.wait()
         made.database.dispose()
 
 
