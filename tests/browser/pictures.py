@@ -35,12 +35,13 @@ def main() -> int:
         settings = Settings(var=Path(folder) / "var", port=PORT, database_url="", redis_url="", blob_url="")
         installation = Service(settings, Database.of(settings), BlobStore(settings.blobs), Bell(settings))
         upgrade(installation.database)
-        night, more = Path(folder) / "night", Path(folder) / "more"
+        night, more, cut = (Path(folder) / name for name in ("night", "more", "cut"))
         write_night(night, seed=2026, studies=44)
         (night / "truth.csv").unlink()
         write(more, count=150, seed=7, format="png")
         (more / "truth.csv").unlink()
-        batch, _ = submit(installation, [night], "night of 24 November", "overnight")
+        cut_short(more, cut, 14)
+        batch, _ = submit(installation, [night, cut], "night of 24 November", "overnight")
         lose_blobs(installation, 3)
         with running(settings, ALL) as address, sync_playwright() as playwright:
             wait_for(installation, batch)
@@ -70,15 +71,50 @@ def take(page: Page, installation: Service, target: Path, more: Path) -> None:
     page.screenshot(path=target / "study.png")
     page.goto("/failures")
     page.screenshot(path=target / "failures.png")
+    retry(page, target)
     page.goto("/upload")
     page.locator("input[type=file]").first.set_input_files([str(path) for path in sorted(more.glob("*.png"))[:5]])
     page.screenshot(path=target / "upload.png")
     batch, _ = submit(installation, [more], "second half of the night", "overnight")
     page.goto(f"/batches/{batch.id}")
+    page.get_by_label("Deadline").fill("07:00")
+    page.get_by_role("button", name="Set it").click()
+    page.goto(f"/batches/{batch.id}")
     eventually(lambda: "0 of 150" not in page.inner_text("main") and "75%" not in page.inner_text("main"))
     page.wait_for_timeout(2500)
     page.screenshot(path=target / "batch.png")
+    pause(page, target)
     wait_for(installation, batch)
+
+
+def retry(page: Page, target: Path) -> None:
+    """Try again what fails again: a preview, and a canary that stops it."""
+    page.get_by_role("button", name="Try all 14 again").click()
+    page.get_by_text("14 of 14 studies would be tried again").wait_for()
+    page.screenshot(path=target / "preview.png")
+    page.get_by_role("button", name="Try 2 first").click()
+    page.get_by_text("stay as they are.").wait_for(timeout=60_000)
+    page.screenshot(path=target / "stopped.png")
+
+
+def pause(page: Page, target: Path) -> None:
+    """Pause a lane in the middle of its work, and resume it."""
+    page.goto("/batches")
+    page.get_by_label("Pause lane overnight").click()
+    page.get_by_label("Why lane overnight is paused").fill("the archive is being moved")
+    page.get_by_role("button", name="Pause lane overnight").click()
+    page.get_by_text("Lane overnight is paused.").wait_for()
+    page.goto("/batches")
+    page.screenshot(path=target / "batches.png")
+    page.get_by_role("button", name="Resume lane overnight").click()
+
+
+def cut_short(films: Path, target: Path, count: int) -> None:
+    """Write some films of which the end is missing, as a transfer that broke off leaves them."""
+    target.mkdir()
+    for number, film in enumerate(sorted(films.glob("*.png"))[-count:]):
+        whole = film.read_bytes()
+        (target / f"cut-{number:02}.png").write_bytes(whole[: len(whole) * 3 // 5])
 
 
 def lose_blobs(installation: Service, count: int) -> None:
