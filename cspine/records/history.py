@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select, union
 from sqlalchemy.orm import Session
 
 from cspine import __version__
 from cspine.reasons import sentence
-from cspine.tables import Attempt, Release
+from cspine.tables import Attempt, Image, Release, Result, Screening
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Past:
 
 
 def history(session: Session, screening_id: int) -> list[Past]:
-    """Return the attempts of a screening, the oldest first."""
+    """Return the attempts of a screening, the oldest first, and those of replays whose answers it shows."""
     query = (
         select(Attempt, Release)
         .outerjoin(Release, Release.id == Attempt.release_id)
-        .where(Attempt.screening_id == screening_id)
+        .where(attempts_of(screening_id))
         .order_by(Attempt.id)
     )
     now_active = active(session)
@@ -40,6 +40,18 @@ def history(session: Session, screening_id: int) -> list[Past]:
         )
         for attempt, release in session.execute(query)
     ]
+
+
+def attempts_of(screening_id: int) -> ColumnElement[bool]:
+    """Return what the attempts of a screening fulfil, and that of a replay which gave what its study shows."""
+    shown = (
+        select(Result.attempt_id)
+        .join(Image, Image.id == Result.image_id)
+        .join(Screening, Screening.study_id == Image.study_id)
+        .where(Screening.id == screening_id, Result.shown)
+    )
+    own = select(Attempt.id).where(Attempt.screening_id == screening_id)
+    return Attempt.id.in_(union(own, shown))  # not by `or`, for which PostgreSQL reads the whole table
 
 
 def active(session: Session) -> Release | None:

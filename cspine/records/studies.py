@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from cspine import triage
 from cspine.database import now
-from cspine.records import announcements, results
+from cspine.records import announcements, history, results
 from cspine.states import Disposition, State
 from cspine.tables import (
     Announced,
@@ -126,9 +126,8 @@ def detail(session: Session, study_id: str) -> Detail | None:
     files = session.scalars(
         select(ReceivedFile).where(ReceivedFile.study_id == study_id).order_by(ReceivedFile.id)
     ).all()
-    attempts = session.scalars(
-        select(Attempt).where(Attempt.screening_id == (screening.id if screening else None)).order_by(Attempt.id)
-    ).all()
+    mine = history.attempts_of(screening.id) if screening else Attempt.screening_id.is_(None)
+    attempts = session.scalars(select(Attempt).where(mine).order_by(Attempt.id)).all()
     own = session.get(Release, screening.release_id) if screening and screening.release_id else None
     return Detail(
         study=study,

@@ -237,15 +237,16 @@ def test_real_workers_through_an_upgrade_and_a_replay(
 ) -> None:  # fmt: skip
     """A release is activated with work queued and a batch in hand; then a replay survives the death of its child."""
 
-    def export(release: Release, folder: Path) -> Release:
-        made = tmp_path / f"export {release.id}"
-        made.mkdir()
-        make(load(folder), folder, made)
+    made = tmp_path / "export"
+    made.mkdir()
+    make(load(tiny_release), tiny_release, made)  # of both releases: they have the same network
+
+    def export(release: Release) -> Release:
         export_store.store(own.blobs, release.identity, export_name(), made)
         return release
 
     alone = settings.model_copy(update={"screen_batch": 2})
-    old = export(activate(tiny_release), tiny_release)
+    old = export(activate(tiny_release))
     ids = prepared(own, receive(*(png(seed) for seed in range(6))))
     turned_release = turned(tiny_release, tmp_path / "turned")
     with services.broker(alone) as bell:
@@ -253,7 +254,7 @@ def test_real_workers_through_an_upgrade_and_a_replay(
         with services.worker(alone, "screen") as worker:
             bell.ring(Stage.SCREEN, "normal", ids[:1])
             services.wait(lambda: work.row(database, ids[2]).state == State.SCREENING)
-            new = export(activate(turned_release), turned_release)
+            new = export(activate(turned_release))
             trap.restore()
             os.kill(_holder(database, ids[2]), signal.SIGKILL)
             services.wait(lambda: work.states(database, ids) == {State.DONE})

@@ -230,6 +230,13 @@ def test_promotion_shows_the_candidate_and_keeps_what_was(night: Night, database
         own = select(Screening.release_id).where(Screening.shadow.is_(False))
         assert set(session.scalars(own)) == {night.new.id}
         assert session.scalars(select(Audit.action).order_by(Audit.id)).all() == ["replay", "replay_promote"]
+        detail = studies.detail(session, night.ids[1])
+        assert detail
+        (one,) = detail.images
+        assert one.result
+        assert detail.release
+        assert detail.release.id == night.new.id
+        assert [attempt.worker for attempt in detail.attempts if attempt.id == one.result.attempt_id] == [WORKER]
         assert comparisons.compare(session, replay.id).changed == 3, "the comparison outlasts the promotion"
     with database.write() as session, pytest.raises(Usage, match="already"):
         replays.promote(session, replay.id, "ada")
