@@ -1,8 +1,21 @@
-"""The whole chain, from a file on disk to the answer in SQL, beside the same network called one picture at a time."""
+"""The whole chain, from a file on disk to the answer in SQL, beside the same network called one picture at a time.
 
+python -m tests.bench.chain
+
+screens 500 films (JPEG lossless, 2500x2048, 25 pictures under UIDs of their own) with the services of one machine and
+prints studies a second beside the bound: what the cores could do if they did nothing but prepare, by the CPU time that
+one film takes alone, measured before and after in the same run. A table says who used the processors.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,10 +32,15 @@ from cspine.queue import Bell
 from cspine.records import batches, heartbeats
 from cspine.settings import Settings
 from cspine.states import Lane, Stage
+from tests.bench import inputs, shares
 from tests.integration.night import services
+from worker import prepare, tasks
+from worker.runtime import Runtime
 
 POLL_SECONDS = 0.02
 PATIENCE_SECONDS = 120.0
+PICTURES, SEED = 25, 700_000
+SHARE = 0.7
 
 
 class Chain:
@@ -103,3 +121,78 @@ class OneByOne:
 def _alive(made: Service, stage: Stage) -> bool:
     with made.database.read() as session:
         return heartbeats.alive(session, stage.value)
+
+
+def alone(settings: Settings, films: Path) -> tuple[float, float]:
+    """Return the CPU seconds that one film's prepare takes in a process that does nothing else: pictures, and all."""
+    made = installation(settings)
+    submit(made, [films], "alone", Lane.NORMAL)
+    own = Runtime(settings.model_copy(update={"prepare_company": 1}))
+    pictures: list[float] = []
+    true = prepare._pictures
+
+    def timed(*given: Any) -> prepare.Pictures:
+        began = time.process_time()
+        made = true(*given)
+        pictures.append(time.process_time() - began)
+        return made
+
+    prepare._pictures = timed
+    whole: list[float] = []
+    try:
+        while True:
+            began = time.process_time()
+            held = prepare.claim(own)
+            if held is None:
+                break
+            tasks.attempt(own, held, prepare.run)
+            whole.append(time.process_time() - began)
+    finally:
+        prepare._pictures = true
+        own.database.dispose()
+    return median(pictures), median(whole)
+
+
+def main() -> int:
+    """Measure in a temporary folder and print; 1 where the chain stays below its share of the bound."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--films", type=int, default=500)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="cspine-bench-") as folder:
+        root = Path(folder)
+        settings = Settings().model_copy(update={"database_url": "", "redis_url": "", "blob_url": ""})
+        inputs.write_copies(root / "films", chosen.films, PICTURES, SEED)
+        inputs.write_films(root / "few", PICTURES, SEED - 100)
+        inputs.write_films(root / "warm", 4, SEED - 200)
+        found = [alone(settings.model_copy(update={"var": root / "alone-0"}), root / "few")]
+        spent: dict[str, float] = {}
+        rates: list[float] = []
+
+        def use(chain: Chain) -> None:
+            before = shares.cpu()
+            rates.append(chain.rate(root / "films"))
+            spent.update(shares.used(before, shares.cpu()))
+
+        warmed(settings.model_copy(update={"var": root / "var"}), root / "warm", use)
+        found.append(alone(settings.model_copy(update={"var": root / "alone-1"}), root / "few"))
+    pictures, whole = (median(values) for values in zip(*found, strict=True))
+    return report(chosen.films, rates[0], pictures, whole, spent)
+
+
+def report(films: int, rate: float, pictures: float, whole: float, spent: dict[str, float]) -> int:
+    """Print the rate, the bound and who used the processors."""
+    cores = os.cpu_count() or 1
+    bound, seconds = cores / whole, films / rate
+    print(f"{films} films, {cores} cores: {rate:.2f} studies/s, {rate / bound:.0%} of the bound, at least {SHARE:.0%}")
+    print(f"  the bound: {bound:.2f} studies/s; prepare of one film alone takes {1000 * whole:.1f} ms of a core, its "
+          f"pictures {1000 * pictures:.1f} of these")  # fmt: skip
+    print("  milliseconds of a core for each film")
+    for kind, value in spent.items():
+        print(f"    {kind:12} {1000 * value / films:7.1f}   {value / (cores * seconds):5.0%} of the time of all cores")
+    idle = cores * seconds - sum(spent.values())
+    print(f"    {'no one of us':12} {1000 * idle / films:7.1f}   {idle / (cores * seconds):5.0%}: waiting, or others")
+    return 0 if rate >= SHARE * bound else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import imagecodecs
 import numpy as np
+import pydicom
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
@@ -48,6 +49,19 @@ def write_films(folder: Path, count: int, seed: int) -> list[Path]:
     """Write DICOM films of 2500x2048 with 12 bits, JPEG lossless (process 14), one study each."""
     folder.mkdir(parents=True, exist_ok=True)
     return [write_film(folder / f"{seed + i}.dcm", seed + i) for i in range(count)]
+
+
+def write_copies(folder: Path, count: int, pictures: int, seed: int) -> list[Path]:
+    """Write so many films as `write_films` does, which show only a few pictures, each film under UIDs of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    films = [pydicom.dcmread(write_film(folder / f"{seed + i}.dcm", seed + i)) for i in range(min(pictures, count))]
+    paths = [folder / f"{seed + i}.dcm" for i in range(count)]
+    for i, path in enumerate(paths):
+        film = films[i % len(films)]
+        film.file_meta.MediaStorageSOPInstanceUID = film.SOPInstanceUID = uid("bench instance", seed + i)
+        film.StudyInstanceUID, film.SeriesInstanceUID = uid("bench study", seed + i), uid("bench series", seed + i)
+        film.save_as(path, enforce_file_format=True)
+    return paths
 
 
 def write_film(
