@@ -126,7 +126,7 @@ class Sweep:
 
     @property
     def _detail(self) -> dict[str, Any] | None:
-        detail: dict[str, Any] = {"steps": dict(self._errors)} if self._errors else {}
+        detail: dict[str, Any] = {heartbeats.STEPS: dict(self._errors)} if self._errors else {}
         if self.outage is not None:
             detail[heartbeats.OUTAGE] = self.outage.isoformat()
         return detail or None

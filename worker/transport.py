@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 from celery import Celery
-from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as kombu
 from redis.exceptions import RedisError, ResponseError
 
@@ -81,8 +81,26 @@ def _body(message: dict[str, Any]) -> bytes:
         raise ValueError("no base64") from error
 
 
+class QoS(kombu.QoS):
+    """The messages that were taken and not acknowledged: each holds a place.
+
+    An acknowledgement that breaks off with its connection keeps its place for ever in kombu. Where all places are kept
+    so, or taken by long work, it asks Redis for nothing, and does not even notice that the connection is gone.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        """Acknowledge a message; where that fails its place is free all the same, and it will be delivered again."""
+        try:
+            super().ack(delivery_tag)
+        except Exception:
+            virtual.QoS.ack(self, delivery_tag)
+            raise
+
+
 class Channel(kombu.Channel):
     """A channel that hands on nothing of which it does not know that it is one of ours."""
+
+    QoS = QoS
 
     def _brpop_read(self, **options: Any) -> bool:
         """Read the answer to BRPOP, as kombu does, and look at the message before anything is made of it."""

@@ -17,6 +17,7 @@ SILENT_SECONDS = 15  # a worker's parent beats every ten
 SWEEP_SECONDS = 60
 FORGET = timedelta(days=1)
 AHEAD = timedelta(minutes=1)  # further in the future: the clock was set back since
+STEPS = "steps"  # in a sweep's detail: the steps that could not be done, with why
 OUTAGE = "outage"  # in a sweep's detail: when the last outage ended, as an ISO time
 
 
@@ -61,6 +62,14 @@ def last_outage(session: Session) -> datetime | None:
     ends = [datetime.fromisoformat(detail[OUTAGE]) for detail in details if detail and OUTAGE in detail]
     moment = now(session)
     return max((end for end in ends if end <= moment), default=None)  # a later one: the clock was set back since
+
+
+def broken_steps(session: Session) -> dict[str, str]:
+    """Return the steps that a live sweep could not do in its last pass, each with why, by their names."""
+    found: dict[str, str] = {}
+    for row in fresh(session, "sweep", SWEEP_SECONDS):
+        found |= (row.detail or {}).get(STEPS, {})
+    return found
 
 
 def alive(session: Session, kind: str) -> bool:

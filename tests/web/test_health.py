@@ -94,6 +94,25 @@ def test_a_worker_that_says_what_keeps_it_from_working(stranger: Browser, alive:
     }
 
 
+def test_a_step_of_the_sweep_that_breaks(stranger: Browser, alive: None, database: Database) -> None:
+    with database.write() as session:
+        heartbeats.beat(session, "host:sweep:1", "sweep", {"steps": {"leases": "KeyError at worker/steps.py:leases"}})
+    assert failing(stranger) == {"sweep_steps": {
+        "ready": False, "detail": "not done in the last pass: leases (KeyError at worker/steps.py:leases)"
+    }}  # fmt: skip
+    with database.write() as session:
+        heartbeats.beat(session, "host:sweep:1", "sweep", {"outage": "2026-11-30T10:00:00+00:00"})
+    assert failing(stranger) == {}
+
+
+def test_a_beat_from_the_future_is_no_sign_of_life(stranger: Browser, alive: None, database: Database) -> None:
+    """The clock was set back an hour since: a worker that died then must not look alive for an hour."""
+    with database.write() as session:
+        ahead = now(session) + timedelta(hours=1)
+        session.execute(update(Heartbeat).where(Heartbeat.kind == "prepare").values(at=ahead))
+    assert set(failing(stranger)) == {"prepare"}
+
+
 def test_work_that_is_due_and_does_not_move(stranger: Browser, alive: None, database: Database) -> None:
     with database.write() as session:
         study = makers.study(session, makers.batch(session), State.READY)  # since long ago

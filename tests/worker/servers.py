@@ -39,14 +39,11 @@ class RedisServer:
         self._running = process.spawn(command, os.environ, subprocess.DEVNULL)
         wait(self.answers)
 
-    def kill(self) -> None:
+    def stop(self) -> None:
+        """Kill it."""
         assert self._running is not None
         self._running.kill()
         self._running.wait()
-
-    def signal(self, number: int) -> None:
-        assert self._running is not None
-        self._running.send_signal(number)
 
     def answers(self) -> bool:
         try:
@@ -69,7 +66,7 @@ def redis(folder: Path, *, saves: bool = False) -> Iterator[RedisServer]:
     try:
         yield server
     finally:
-        server.kill()
+        server.stop()
 
 
 class Postgres:

@@ -40,6 +40,9 @@ def _workers(session: Session) -> dict[str, Check]:
     fault = heartbeats.fault(session)
     if fault is not None:
         checks["worker"] = _check(False, fault.reason, fault.detail)
+    if broken := heartbeats.broken_steps(session):
+        words = ", ".join(f"{name} ({why})" for name, why in sorted(broken.items()))
+        checks["sweep_steps"] = _check(False, words=f"not done in the last pass: {words}")
     return checks
 
 
