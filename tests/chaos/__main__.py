@@ -6,6 +6,7 @@ Prints what the monkey did, the ledger, the attempts, and ends with 1 where anyt
 """
 
 import argparse
+import signal
 import sys
 import time
 
@@ -49,6 +50,7 @@ def main() -> int:
     if unknown := set(faults) - set(FAULTS):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(FAULTS)}")
     logs.to_stderr()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers and folder go with us
     unsound = 0
     for seed in range(chosen.seed, chosen.seed + chosen.seeds):
         began = time.monotonic()

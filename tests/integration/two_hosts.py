@@ -8,6 +8,7 @@ Ends with 1 where a study was lost, counted twice or blamed.
 """
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -182,6 +183,7 @@ def main() -> int:
     if words := servers.missing():
         print(f"two hosts: {words}", file=sys.stderr)
         return 3
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # hosts, servers and folder go with us
     why = network.missing()
     grouped = chosen.groups or why is not None
     print(f"two hosts: groups of processes, {why or 'as asked for'}" if grouped else "two hosts: network namespaces")
