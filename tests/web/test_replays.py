@@ -10,7 +10,7 @@ from cspine.settings import Settings
 from cspine.states import State
 from cspine.tables import Replay, Result, Screening
 from tests.cspine.records import work
-from tests.cspine.records.test_replays import Night
+from tests.cspine.records.night import Night
 from tests.web.conftest import Browser
 
 pytestmark = pytest.mark.services

@@ -11,7 +11,7 @@ from cspine.database import Database
 from cspine.settings import Settings
 from cspine.tables import Replay, Screening
 from tests.cspine.commands.test_commands import Shell
-from tests.cspine.records.test_replays import Night
+from tests.cspine.records.night import Night
 
 pytestmark = pytest.mark.services
 

@@ -1,94 +1,18 @@
 """Replays: begun on what is shown, compared with what it showed, promoted as a whole or not at all."""
 
-from collections.abc import Sequence
-
 import pytest
 from sqlalchemy import func, select
 
 from cspine.database import Database
-from cspine.errors import Permanent, Usage
-from cspine.failure import of_error
-from cspine.reasons import Reason
-from cspine.records import batches, comparisons, endings, failures, pauses, replays, results, shadows, studies
-from cspine.records.claims import Held
+from cspine.errors import Usage
+from cspine.records import batches, comparisons, endings, failures, replays, shadows, studies
 from cspine.settings import Settings
 from cspine.states import SHADOW, Disposition, Stage, State
-from cspine.tables import Audit, Batch, Image, Release, Replay, ReplayStudy, Result, Screening, Study
-from tests.cspine.records import makers, work
+from cspine.tables import Audit, Batch, ReplayStudy, Result, Screening, Study
+from tests.cspine.records import makers
+from tests.cspine.records.night import CANDIDATE, SHOWN, WORKER, Night
 
 pytestmark = pytest.mark.services
-
-SHOWN = ("normal", "normal", "fracture", "fracture", "dislocation")
-CANDIDATE = ("normal", "fracture", "fracture", "normal", "fracture")
-WORKER = "host:explain:1:2"
-
-
-class Night:
-    """A batch of five studies that the release 1 has answered, and a release 2."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        with database.write() as session:
-            self.batch = makers.batch(session)
-            self.old = makers.release(session)
-            self.new = makers.release(session, version="2", active=False)
-            self.ids = []
-            for minute, label in enumerate(SHOWN):
-                study = makers.study(session, self.batch, minutes=minute)
-                screening = session.scalars(select(Screening).where(Screening.study_id == study.id)).one()
-                screening.release_id = self.old.id
-                file = makers.file(session, self.batch, study)
-                image = makers.image(session, study, file)
-                attempt = makers.attempt(session, screening, release_id=self.old.id)
-                makers.result(session, image, attempt, self.old, label, 0.9)
-                self.ids.append(study.id)
-            studies.refresh(session, *self.ids)
-
-    def begin(self) -> Replay:
-        with self.database.write() as session:
-            return replays.begin(session, self.batch, self.new, "ada").replay
-
-    def claim(self, replay: Replay, settings: Settings) -> Held | None:
-        with self.database.write() as session:
-            return shadows.claim(session, replay.id, WORKER, settings)
-
-    def answer(self, replay: Replay, settings: Settings, labels: Sequence[str] = CANDIDATE) -> None:
-        """Answer everything that waits, as a worker does."""
-        while held := self.claim(replay, settings):
-            self.settle(held, settings, labels)
-
-    def settle(self, held: Held, settings: Settings, labels: Sequence[str] = CANDIDATE) -> None:
-        with self.database.write() as session:
-            images = dict(session.execute(select(Image.study_id, Image.id)).all())
-            answers = {
-                member.screening_id: [makers.answer(images[member.study_id], labels[self.ids.index(member.study_id)])]
-                for member in held.members
-            }
-            settled = endings.settle(session, held, settings)
-            results.add(session, held, settled.kept, answers, shadow=True)
-            shadows.answered(session, settled.succeeded, self.new.id)
-
-    def fail(self, held: Held, settings: Settings) -> None:
-        with self.database.write() as session:
-            failure = of_error(Permanent("", Reason.NOT_A_NUMBER), Stage.SCREEN, str(self.new.id))
-            endings.settle(session, held, settings, {member.screening_id: failure for member in held.members})
-
-    def shown(self) -> list[tuple[str | None, int]]:
-        """What each study shows: label in the list, and the release of the result."""
-        with self.database.read() as session:
-            query = (
-                select(Study.label, Result.release_id)
-                .join(Image, Image.study_id == Study.id)
-                .join(Result, (Result.image_id == Image.id) & Result.shown)
-                .order_by(Study.received_at)
-            )
-            return [(label, release_id) for label, release_id in session.execute(query)]
-
-    def row(self, replay: Replay) -> replays.Row:
-        with self.database.read() as session:
-            found = replays.row(session, replay.id)
-            assert found
-            return found
 
 
 @pytest.fixture
@@ -127,43 +51,6 @@ def test_the_same_again_is_the_same_replay(night: Night, database: Database) -> 
 def test_a_release_is_not_compared_with_itself(night: Night, database: Database) -> None:
     with database.write() as session, pytest.raises(Usage, match="another release"):
         replays.begin(session, night.batch, night.old, "ada")
-
-
-def test_shadows_are_claimed_only_when_nothing_else_is_due(
-    night: Night, database: Database, settings: Settings
-) -> None:
-    replay = night.begin()
-    (other,) = work.make(database, 1, State.RECEIVED, lane="normal")
-    with database.read() as session:
-        assert shadows.turn(session, settings) is None
-        assert shadows.due(session, settings, 16) == []
-    assert night.claim(replay, settings) is None
-    work.set_state(database, other, State.WAITING)
-    with database.read() as session:
-        turn = shadows.turn(session, settings)
-        assert turn
-        assert (turn.replay_id, turn.release.id) == (replay.id, night.new.id)
-    held = night.claim(replay, settings.model_copy(update={"screen_batch": 3}))
-    assert held
-    assert (len(held.members), held.device, held.release_id) == (3, "cpu", night.new.id)
-
-
-def test_no_other_claim_takes_a_shadow(night: Night, database: Database, settings: Settings) -> None:
-    night.begin()
-    assert work.screen(database, settings) is None
-    assert work.prepare(database, settings) is None
-
-
-@pytest.mark.parametrize("lane", ["all", "overnight"])
-def test_a_pause_holds_for_shadows_too(night: Night, database: Database, settings: Settings, lane: str) -> None:
-    replay = night.begin()
-    with database.write() as session:
-        pauses.pause(session, lane, "maintenance", "ada")
-    assert night.claim(replay, settings) is None
-    with database.write() as session:
-        pauses.resume(session, lane, "ada")
-        pauses.pause(session, "urgent", "maintenance", "ada")
-    assert night.claim(replay, settings) is not None
 
 
 def test_nothing_shown_is_touched_until_the_promotion(night: Night, database: Database, settings: Settings) -> None:
@@ -350,78 +237,6 @@ def test_cancel_ends_what_waits_and_refuses_late_answers(night: Night, database:
         replays.promote(session, replay.id, "ada")
     with database.write() as session:
         assert replays.begin(session, night.batch, night.new, "ada").new
-
-
-def test_shadow_and_shown_may_answer_the_same_image_at_once(
-    night: Night, database: Database, settings: Settings
-) -> None:
-    """The candidate became the active release in the middle of its replay: both asked it, one of them was first."""
-    replay = night.begin()
-    night.answer(replay, settings)
-    with database.write() as session:
-        images = dict(session.execute(select(Image.study_id, Image.id)).all())
-        shown = session.scalars(
-            select(Screening).where(Screening.study_id == night.ids[1], Screening.shadow.is_(False))
-        ).one()
-        shown.state = State.READY
-        session.execute(Release.__table__.update().values(active=False))
-        session.get_one(Release, night.new.id).active = True
-    held = work.take(database, settings, shown.id)
-    with database.write() as session:
-        settled = endings.settle(session, held, settings)
-        results.add(session, held, settled.kept, {shown.id: [makers.answer(images[night.ids[1]], "fracture")]})
-    assert night.shown()[1][1] == night.new.id
-    with database.read() as session:
-        assert session.scalar(select(func.count()).select_from(Result)) == 10, "no second row for one image"
-
-
-def test_a_candidate_that_never_loads_stops_its_replay(night: Night, database: Database, settings: Settings) -> None:
-    replay = night.begin()
-    for _ in range(shadows.MOST_LOADS):
-        with database.write() as session:
-            assert shadows.begin_load(session, replay.id)
-    with database.write() as session:
-        assert not shadows.begin_load(session, replay.id)
-        assert shadows.turn(session, settings) is None
-    assert night.row(replay).state == "stopped"
-    night.begin()
-    assert night.row(replay).state == "running"
-
-
-def test_a_service_that_was_away_is_no_fault_of_the_candidate(
-    night: Night, database: Database, settings: Settings
-) -> None:
-    replay = night.begin()
-    for _ in range(2 * shadows.MOST_LOADS):
-        with database.write() as session:
-            assert shadows.begin_load(session, replay.id)
-            shadows.spare(session, replay.id)
-    with database.write() as session:
-        shadows.begin_load(session, replay.id)
-        shadows.not_loaded(session, replay.id, "no room " * 100, final=False)
-    assert night.row(replay).state == "running"
-    assert len(night.row(replay).replay.fault or "") == 400
-    with database.write() as session:
-        shadows.loaded(session, replay.id)
-    assert (night.row(replay).replay.loads, night.row(replay).replay.fault) == (0, None)
-
-
-def test_the_oldest_replay_goes_first_and_a_stopped_one_holds_up_no_other(
-    night: Night, database: Database, settings: Settings
-) -> None:
-    first = night.begin()
-    with database.write() as session:
-        night.new = makers.release(session, version="3", active=False)
-    second = night.begin()
-    with database.write() as session:
-        turn = shadows.turn(session, settings)
-        assert turn
-        assert turn.replay_id == first.id
-        shadows.not_loaded(session, first.id, "broken", final=True)
-        turn = shadows.turn(session, settings)
-        assert turn
-        assert turn.replay_id == second.id
-        assert {ring.lane for ring in shadows.due(session, settings, 3)} == {SHADOW}
 
 
 def test_by_its_beginning(night: Night, database: Database) -> None:
