@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from cspine import triage
 from cspine.database import now
@@ -93,9 +94,11 @@ def refresh(session: Session, *study_ids: str) -> None:
         session.connection().execute(
             update(table).where(table.c.id == bindparam("own")).values({name: bindparam(name) for name in names}), group
         )
-    for loaded in session.identity_map.values():
-        if isinstance(loaded, Study) and loaded.id in found:
-            session.expire(loaded)
+    written = {row["own"]: row for group in rows.values() for row in group}
+    for loaded in session.identity_map.values():  # what the session has in hand says what was written
+        if isinstance(loaded, Study) and loaded.id in written:
+            for name in written[loaded.id].keys() - {"own"}:
+                set_committed_value(loaded, name, written[loaded.id][name])
 
 
 def by_id(session: Session, study_id: str) -> Study | None:
