@@ -91,9 +91,9 @@ class QoS(kombu.QoS):
     def ack(self, delivery_tag: str) -> None:
         """Acknowledge a message; where that fails its place is free all the same, and it will be delivered again."""
         try:
-            super().ack(delivery_tag)
+            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
         except Exception:
-            virtual.QoS.ack(self, delivery_tag)
+            virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
             raise
 
 
