@@ -25,6 +25,7 @@ from tests.worker.services import wait
 pytestmark = pytest.mark.services
 
 STUDIES = 4
+SECONDS = 240.0  # the screening host makes the export first
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def test_two_hosts_with_nothing_shared_but_three_addresses(
     receive(*(png(seed) for seed in range(STUDIES)))
     with host(settings, "prepare", tmp_path / "first"), host(settings, "screen", tmp_path / "second") as log:
         with store.counting() as asked:
-            wait(lambda: done(database) == STUDIES)
+            wait(lambda: done(database) == STUDIES, SECONDS)
         assert "release loaded" in log.read_text()
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(Result)) == STUDIES
