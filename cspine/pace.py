@@ -19,7 +19,7 @@ SETTLE = timedelta(minutes=1)  # so long after a change of workers the pace of b
 FEWEST = 12  # claims from which a pace is read where there are as many
 SAMPLES = 300  # claims whose studies are looked up
 SHORT = 2.0  # seconds between two claims of a child that are a cost of the queue; longer ones are want of work
-OUTLIER = 30.0  # times the usual time, and no more of a hung task is taken for a measure of the others
+OUTLIER = 10.0  # times the usual time, and no more of a hung task is taken for a measure of the others
 MEGABYTE = 1e6
 PRIOR_WEIGHT = 6  # made-up claims by the usual costs, which decide as long as all studies are of one size
 

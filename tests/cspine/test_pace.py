@@ -128,7 +128,7 @@ def test_what_was_spent_for_nothing_is_part_of_the_price_and_a_hung_task_only_in
     failing = cost([sample(1, 5, 1.0)] * 9 + [sample(0, 0, 1.0)], usual)
     hung = cost([sample(1, 5, 1.0)] * 99 + [sample(0, 0, 300.0)], usual)
     assert failing.per_file == pytest.approx(10 / 9)
-    assert hung.per_file == pytest.approx((99 + 30) / 99)
+    assert hung.per_file == pytest.approx((99 + 10) / 99)
 
 
 def test_nothing_measured_leaves_the_usual_cost() -> None:
