@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import accumulate
+from typing import cast
 
 from sqlalchemy import ColumnElement, Row, Select, case, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
@@ -90,7 +91,7 @@ def pick(session: Session, stage: Stage, lanes: Sequence[Lane], limit: int) -> S
         return []
     found = session.execute(_first(state, tuple(lanes), limit)).all()
     if found and found[0].waiting_group is None:
-        return found
+        return cast(Sequence[Candidate], found)  # with one column more
     if not found and session.scalar(_any(state, tuple(lanes))) is not True:
         return []
     for lane in lanes:
