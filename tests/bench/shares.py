@@ -7,7 +7,8 @@ from pathlib import Path
 from cspine.embedded import process
 
 TICK = os.sysconf("SC_CLK_TCK")
-KINDS = {"prepare": "prepare", "screen": "screen", "explain": "explain", "broker.sock": "broker", "sweep": "sweep"}
+KINDS = {"--stage prepare": "prepare", "--stage screen": "screen", "--stage explain": "explain",
+         "broker.sock": "broker", "cspine sweep": "sweep"}  # fmt: skip
 
 
 def cpu() -> dict[str, float]:
