@@ -14,7 +14,7 @@ from cspine.failure import Failure, at_station
 from cspine.records import studies
 from cspine.records.claims import CLAIMS, SCREENINGS, WORK, Held, Member
 from cspine.settings import Settings
-from cspine.states import HELD, Outcome, Stage, State
+from cspine.states import HELD, SHADOW, Outcome, Stage, State
 from cspine.tables import Attempt, Screening
 
 NEXT = {Stage.PREPARE: State.READY, Stage.SCREEN: State.DONE}
@@ -40,7 +40,7 @@ def settle(session: Session, held: Held, settings: Settings, failures: Mapping[i
     """End a claim: members with a failure fail, those of `back` go back to work uncounted, the others succeed.
 
     What the caller writes for the members that were kept belongs to the same transaction, and `studies.refresh` for
-    them comes after it.
+    them comes after it; of shadows it is none.
     """
     failures = failures or {}
     if not _end_claim(session, held.claim_id):
@@ -57,8 +57,8 @@ def settle(session: Session, held: Held, settings: Settings, failures: Mapping[i
     settled = Settled(succeeded, failed, returned)
     if len(succeeded) + len(failed) + len(returned) < len(held.members):
         _end(session, Attempt.claim_id == held.claim_id, Outcome.SUPERSEDED)
-    if failed:
-        studies.refresh(session, *(member.study_id for member in failed))
+    if shown := [member.study_id for member in failed if member.lane != SHADOW]:  # see `studies.refresh`
+        studies.refresh(session, *shown)
     return settled
 
 

@@ -163,7 +163,8 @@ def _count(session: Session, row: Screening, claim: Claim, failure: Failure, set
                 reason=POISON[Stage(claim.stage)].value, error_kind=failure.kind.value,
                 fingerprint=failure.fingerprint)
     )  # fmt: skip
-    studies.refresh(session, row.study_id)
+    if not row.shadow:  # see `studies.refresh`
+        studies.refresh(session, row.study_id)
     return None
 
 

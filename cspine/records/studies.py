@@ -53,7 +53,11 @@ class Detail:
 
 
 def refresh(session: Session, *study_ids: str) -> None:
-    """Recompute what the triage list shows of these studies; called in the transaction that changed them."""
+    """Recompute what the triage list shows of these studies; called in the transaction that changed them.
+
+    The caller holds the locks of their shown screenings: without them it would write down, after another one's
+    answer, what it read before it. So nothing that happens to a shadow calls it.
+    """
     session.flush()
     ids = list(dict.fromkeys(study_ids))
     told = select(Announced.id).where(Announced.study_uid == Study.study_uid).exists()

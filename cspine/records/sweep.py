@@ -12,7 +12,7 @@ from cspine.records import pauses, studies
 from cspine.records.claims import WORK
 from cspine.records.screenings import Ring
 from cspine.settings import Settings
-from cspine.states import Lane, Stage, State
+from cspine.states import SHADOW, Lane, Stage, State
 from cspine.tables import Screening
 
 MOST_DUE = 500
@@ -37,8 +37,8 @@ def due(session: Session, settings: Settings) -> list[Ring]:
             .where(Screening.id.in_(ids), Screening.state == State.WAITING)
             .values(state=WORK[stage][0].value, next_try_at=None, changed_at=moment)
         )
-    if rows:
-        studies.refresh(session, *(row.study_id for row in rows))
+    if shown := [row.study_id for row in rows if row.lane != SHADOW]:  # see `studies.refresh`
+        studies.refresh(session, *shown)
     return [Ring(Stage(row.stage), row.lane, row.id) for row in rows]
 
 

@@ -1,13 +1,16 @@
 """Shadows: claimed after all other work, by no claim but their own; a candidate that does not load stops its replay."""
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from cspine.database import Database
-from cspine.records import endings, pauses, results, shadows
+from cspine.errors import Retriable
+from cspine.failure import of_error
+from cspine.reasons import Reason
+from cspine.records import endings, freeing, pauses, results, shadows, sweep
 from cspine.settings import Settings
-from cspine.states import SHADOW, State
-from cspine.tables import Image, Release, Result, Screening
+from cspine.states import SHADOW, Stage, State
+from cspine.tables import Image, Release, Result, Screening, Study
 from tests.cspine.records import makers, work
 from tests.cspine.records.night import Night
 
@@ -77,6 +80,30 @@ def test_shadow_and_shown_may_answer_the_same_image_at_once(
     assert night.shown()[1][1] == night.new.id
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(Result)) == 10, "no second row for one image"
+
+
+def test_nothing_that_happens_to_a_shadow_writes_its_study(
+    night: Night, database: Database, settings: Settings
+) -> None:
+    """A worker may be writing the study's own answer: what the shadow's transaction read of it is older."""
+    one = settings.model_copy(update={"screen_batch": 1, "max_lone_attempts": 1})
+    replay = night.begin()
+    with database.write() as session:
+        session.execute(update(Study).values(reason="as it was"))
+    ill, poison = night.claim(replay, one), night.claim(replay, one)
+    assert ill
+    assert poison
+    failure = of_error(Retriable("", Reason.NOT_A_NUMBER), Stage.SCREEN, str(night.new.id))
+    with database.write() as session:
+        endings.settle(session, ill, one, {ill.members[0].screening_id: failure})
+        freeing.crash(session, poison.claim_id, one)
+        session.execute(update(Screening).where(Screening.state == State.WAITING).values(next_try_at=makers.NIGHT))
+    ids = [held.members[0].screening_id for held in (ill, poison)]
+    assert [work.row(database, id_).state for id_ in ids] == [State.WAITING, State.QUARANTINED]
+    with database.write() as session:
+        assert [ring.screening_id for ring in sweep.due(session, settings)] == ids[:1]
+    with database.read() as session:
+        assert set(session.scalars(select(Study.reason))) == {"as it was"}
 
 
 def test_a_candidate_that_never_loads_stops_its_replay(night: Night, database: Database, settings: Settings) -> None:
