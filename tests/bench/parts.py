@@ -74,6 +74,7 @@ def of_sql(made: Service, repeats: int = REPEATS) -> Iterator[tuple[str, float]]
     """Give the transactions of one study, and the first page of the triage list."""
     with made.database.write() as session:
         batch = batches.get_or_create(session, "bench", Lane.NORMAL)
+    alone = made.settings.model_copy(update={"prepare_company": 1})
     received = itertools.count()
 
     def admit() -> None:
@@ -85,7 +86,7 @@ def of_sql(made: Service, repeats: int = REPEATS) -> Iterator[tuple[str, float]]
 
     def work() -> None:
         with made.database.write() as session:
-            held = claims.for_prepare(session, "bench:prepare:1:1", made.settings, 0)
+            held = claims.for_prepare(session, "bench:prepare:1:1", alone, 0)
         assert held is not None
         with made.database.write() as session:
             kept = endings.settle(session, held, made.settings).kept

@@ -42,12 +42,10 @@ def files(database: Database) -> dict[str, ReceivedFile]:
         return {row.name: row for row in session.scalars(select(ReceivedFile))}
 
 
-def prepared(own: Runtime, ids: list[int]) -> None:
-    """Do what a prepare child does with each study."""
-    for id_ in ids:
-        held = prepare.claim(own, id_)
-        if held is not None:
-            tasks.attempt(own, held, prepare.run)
+def prepared(own: Runtime) -> None:
+    """Do what a prepare child does, until nothing is due."""
+    while held := prepare.claim(own):
+        tasks.attempt(own, held, prepare.run)
 
 
 def with_private(private: bytes, **attributes: object) -> bytes:
@@ -61,7 +59,7 @@ def test_line_17_a_program_in_the_preamble_is_flagged_and_its_picture_read(
     reader: Browser, database: Database, own: Runtime, program: bytes
 ) -> None:
     send(reader, (program + dicom(ramp())[len(program) :], "a.dcm"))
-    prepared(own, [1])
+    prepared(own)
     row = files(database)["a.dcm"]
     assert (row.disposition, row.decoded) == ("accepted", True)
     assert "executable_preamble" in row.flags
@@ -96,7 +94,7 @@ def test_line_18_what_is_out_of_bounds_ends_by_name(
 ) -> None:
     data, reasons = BOUNDED[case]
     assert send(reader, (data, "a.dcm")).status_code in {303, 422}
-    prepared(own, [1])
+    prepared(own)
     row = files(database)["a.dcm"]
     assert {row.reason, *row.flags} & set(reasons.split("|"))
 
@@ -106,7 +104,7 @@ def test_line_21_a_uid_is_no_part_of_a_path_and_no_key(
     reader: Browser, database: Database, own: Runtime, blobs: BlobStore, settings: Settings, uid: str
 ) -> None:
     answer = send(reader, (dicom(ramp(), StudyInstanceUID=uid, SeriesInstanceUID=uid, SOPInstanceUID=uid), "a.dcm"))
-    prepared(own, [1])
+    prepared(own)
     with database.read() as session:
         study = session.scalars(select(Study)).one()
     assert re.fullmatch(r"[0-9.]{1,64}", study.study_uid)
@@ -125,7 +123,7 @@ def test_line_22_private_and_encapsulated_values_are_never_rendered(
     private = element(0x00090010, "LO", b"ACME") + element(0x00091001, "LO", mark) + element(0x00091002, "UN", mark)
     answer = send(reader, (with_private(private, MIMETypeOfEncapsulatedDocument="text/html",
                                         EncapsulatedDocument=mark), "a.dcm"))  # fmt: skip
-    prepared(own, [1])
+    prepared(own)
     for path in (answer.location, "/", "/batches", f"{answer.location}/state"):
         assert "private-mark" not in reader.get(path).text, path
 
