@@ -4,10 +4,13 @@ import pytest
 from sqlalchemy import select
 
 from cspine.database import Database
+from cspine.errors import ServiceFault
+from cspine.queue import Bell
+from cspine.reasons import Reason
 from cspine.records import pauses
 from cspine.states import State
 from cspine.tables import Audit, Screening
-from tests.cspine.records import makers
+from tests.cspine.records import makers, work
 from tests.web.conftest import Browser
 
 pytestmark = pytest.mark.services
@@ -33,6 +36,36 @@ def test_an_admin_pauses_a_lane_with_a_reason_and_resumes_it(admin: Browser, dat
     assert 'class="banner"' not in text
     with database.read() as session:
         assert session.scalars(select(Audit.action).order_by(Audit.id)).all()[-2:] == ["pause", "resume"]
+
+
+def test_what_is_resumed_is_rung_for(admin: Browser, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    rung: list[tuple[str, str, int]] = []
+    monkeypatch.setattr(Bell, "ring", lambda self, stage, lane, ids: rung.extend((stage, lane, id_) for id_ in ids))
+    (prepare,) = work.make(database, 1, State.RECEIVED, lane="urgent")
+    (screen,) = work.make(database, 1, State.READY, lane="normal")
+    (paused_,) = work.make(database, 1, State.READY, lane="overnight")
+    with database.write() as session:
+        for lane in ("all", "overnight"):
+            pauses.pause(session, lane, "new release", "ada")
+    admin.post("/queue/resume", {"lane": "all"})
+    assert sorted(rung) == [("prepare", "urgent", prepare), ("screen", "normal", screen)]
+    admin.post("/queue/resume", {"lane": "overnight"})
+    assert ("screen", "overnight", paused_) in rung
+
+
+def test_a_broker_that_is_away_keeps_nobody_from_resuming(
+    admin: Browser, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise ServiceFault("", Reason.BROKER_UNAVAILABLE)
+
+    work.make(database, 1, State.READY)
+    with database.write() as session:
+        pauses.pause(session, "all", "new release", "ada")
+    monkeypatch.setattr(Bell, "ring", away)
+    assert admin.post("/queue/resume", {"lane": "all"}).status_code == 303
+    assert paused(database) == {}
+    assert "The message broker does not answer; the work is taken up" in admin.get("/batches").text
 
 
 def test_everybody_sees_the_pause_on_the_list_and_on_the_batches(reader: Browser, database: Database) -> None:

@@ -4,8 +4,10 @@ from flask import Blueprint, abort, flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from cspine.errors import Usage
-from cspine.records import pauses
+from cspine.records import pauses, sweep
+from cspine.records.screenings import Ring
 from web.auth import person
+from web.ringing import ring
 from web.services import services
 
 blueprint = Blueprint("queue", __name__, url_prefix="/queue")
@@ -30,16 +32,20 @@ def _change(action: str) -> Response:
     if lane not in pauses.KEYS:
         abort(400)
     what = "The whole queue" if lane == pauses.ALL else f"Lane {lane}"
+    rings: list[Ring] = []
     try:
         with services().database.write() as session:
             if action == "pause":
                 pauses.pause(session, lane, reason, person().name)
                 words = f"{what} is paused. What is in work now is finished; nothing new is taken up."
             elif pauses.resume(session, lane, person().name):
+                rings = sweep.resumed(session)
                 words = f"{what} is resumed; workers take it up within seconds."
             else:
                 words = f"{what} was not paused."
     except Usage as fault:
         words = f"Not paused: {fault.detail}."
+    if not ring(rings):
+        words = f"{what} is resumed. The message broker does not answer; the work is taken up when it is back."
     flash(words)
     return redirect(f"{url_for('batches.listing')}#queue", 303)
