@@ -13,6 +13,7 @@ from cspine.ledger import BUCKETS, Ledger, bucket_of
 from cspine.reasons import Reason
 from cspine.records import results
 from cspine.records.audit import audit
+from cspine.records.filters import Filter
 from cspine.states import Disposition
 from cspine.tables import Batch, Image, ReceivedFile, Screening, Study
 
@@ -90,6 +91,14 @@ def ledgers(session: Session, batches: Sequence[Batch]) -> dict[str, Ledger]:
 def ledger(session: Session, batch: Batch) -> Ledger:
     """Count the ledger of one batch."""
     return ledgers(session, [batch])[batch.id]
+
+
+def given_up(session: Session, batch: Batch) -> int:
+    """Count the studies of a batch that failed or are quarantined: what trying the batch again would try.
+
+    The ledger does not tell: a study without a usable image has failed, and its files were rejected.
+    """
+    return session.scalar(select(func.count()).select_from(Screening).where(*Filter(batch=batch.id).conditions())) or 0
 
 
 def files(session: Session, batch: Batch, after: int = 0, limit: int | None = None) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from cspine.database import Database
 from cspine.settings import Settings
 from cspine.states import Disposition, State
-from cspine.tables import Batch, Screening
+from cspine.tables import Batch, ReceivedFile, Screening
 from tests.cspine.records import makers
 from tests.web.conftest import AddUser, Browser, signed_in
 from web import create_app, live
@@ -69,6 +69,28 @@ def test_the_ledger_and_the_files_of_a_batch(reader: Browser, batch: str) -> Non
     assert "The file ends before its picture does; send it again from the source." in text
     assert 'role="alert" data-alarm hidden' in text
     assert "An aid for reading order, not a diagnosis." in text
+
+
+def test_a_study_without_a_usable_image_can_be_tried_again(reader: Browser, database: Database) -> None:
+    """Its file was rejected, so that the ledger counts nothing that failed."""
+    with database.write() as session:
+        own = makers.batch(session)
+        makers.study(session, own)
+        study = makers.study(session, own, State.FAILED)
+        of_study = update(ReceivedFile).where(ReceivedFile.study_id == study.id)
+        session.execute(of_study.values(disposition=Disposition.REJECTED, reason="no_usable_image"))
+        other = makers.study(session, makers.batch(session, name="other"), State.FAILED)
+        batch_id, others = own.id, other.batch_id
+    counts = reader.get(f"/batches/{batch_id}/ledger").json
+    assert counts is not None
+    assert (counts["failed"], counts["rejected"], counts["given_up"]) == (0, 1, 1)
+    text = reader.get(f"/batches/{batch_id}").text
+    assert '<div id="retry" class="actions">' in text
+    assert f'href="/failures?batch={batch_id}"><span data-given-up>1</span>' in text
+    with database.write() as session:
+        session.execute(update(Screening).where(Screening.study_id == study.id).values(state=State.DONE))
+    assert '<div id="retry" class="actions" hidden>' in reader.get(f"/batches/{batch_id}").text
+    assert "hidden" not in reader.get(f"/batches/{others}").text.split('id="retry"')[1].split(">")[0]
 
 
 def test_a_ledger_that_does_not_balance_is_a_red_banner(reader: Browser, batch: str, database: Database) -> None:

@@ -56,14 +56,14 @@ def batch(batch_id: str) -> str:
     own, row = services(), find(batch_id)
     after = request.args.get("after", 0, type=row_number)
     with own.database.read() as session:
-        counted = batches.ledger(session, row)
+        counted, given_up = batches.ledger(session, row), batches.given_up(session, row)
         found = list(batches.files(session, row, after, FILES + 1))
         outlook = forecasts.of_batch(session, row, own.settings)
         paused = {lane: one for lane, one in pauses.paused(session).items() if lane in {pauses.ALL, row.lane}}
     more = found[FILES - 1]["id"] if len(found) > FILES else None
     return render_template("batches/batch.html", batch=row, ledger=counted, buckets=BUCKETS, files=found[:FILES],
                            more=more, after=after, pauses=paused, outlook=outlook,
-                           cancellable=may_cancel(row))  # fmt: skip
+                           given_up=given_up, cancellable=may_cancel(row))  # fmt: skip
 
 
 @blueprint.get("/<batch_id>/events")
@@ -96,7 +96,7 @@ def may_cancel(row: Batch) -> bool:
 
 def _ledger(database: Database, row: Batch) -> dict[str, Any]:
     with database.read() as session:
-        return _counts(row.id, batches.ledger(session, row))
+        return _counts(row.id, batches.ledger(session, row)) | {"given_up": batches.given_up(session, row)}
 
 
 def _newest(database: Database) -> dict[str, Any]:

@@ -17,7 +17,9 @@ if (ledger) {
     ledger.querySelector("[data-alarm]").hidden = counts.balanced;
     const cancel = document.getElementById("cancel");
     cancel.hidden = !("mine" in cancel.dataset && counts.waiting);
-    document.getElementById("retry").hidden = !(counts.failed || counts.quarantined);
+    const retry = document.getElementById("retry");
+    retry.hidden = !counts.given_up;
+    retry.querySelector("[data-given-up]").textContent = String(counts.given_up);
   });
 }
 
