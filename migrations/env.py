@@ -3,6 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection
 
+from cspine import migrate
 from cspine.database import Database
 from cspine.settings import Settings
 from cspine.tables import Table
@@ -20,6 +21,6 @@ given: Connection | None = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    with Database.of(Settings()).engine.connect() as made:
+    with Database.of(Settings()).engine.connect() as made, migrate.unchecked(made), made.begin():
         run(made)
-        made.commit()
+        migrate.check(made)

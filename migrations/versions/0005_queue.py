@@ -86,7 +86,8 @@ def upgrade() -> None:
         op.create_index(f"ix_screening_{column}", "screening", [column], unique=False, sqlite_where=where,
                         postgresql_where=where)  # fmt: skip
     op.add_column("result", sa.Column("shown", sa.Boolean(), nullable=False, server_default=sa.true()))
-    op.execute("UPDATE result SET shown = false WHERE id NOT IN (SELECT max(id) FROM result GROUP BY image_id)")
+    newer = "SELECT 1 FROM result newer WHERE newer.image_id = result.image_id AND newer.id > result.id"
+    op.execute(f"UPDATE result SET shown = false WHERE EXISTS ({newer})")
     with op.batch_alter_table("result") as table:
         table.alter_column("shown", server_default=None)
     op.create_index("uq_result_shown", "result", ["image_id"], unique=True, sqlite_where=sa.text("shown"),
