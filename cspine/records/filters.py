@@ -133,6 +133,6 @@ def _since(text: str, zone: tzinfo) -> datetime:
         return datetime.now(UTC) - SINCE[text]
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # the second: it lies before the year 1 or after 9999 in UTC
         raise Usage("since is a time such as 2026-03-01T22:00, or 1h, 24h, 7d") from error
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)

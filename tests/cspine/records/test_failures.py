@@ -108,7 +108,8 @@ def test_a_filter_is_read_as_it_was_written() -> None:
     assert not chosen.empty
     assert Filter.of({"since": "2026-03-01T22:00"}) == Filter(since=chosen.since)
     assert Filter.of({}).empty
-    for bad in ({"kind": "odd"}, {"state": "done"}, {"stage": "x"}, {"since": "yesterday"}):
+    for bad in ({"kind": "odd"}, {"state": "done"}, {"stage": "x"}, {"since": "yesterday"},
+                {"since": "0001-01-01T00:00+14:00"}, {"since": "9999-12-31T23:59-12:00"}):  # fmt: skip
         with pytest.raises(Usage):
             Filter.of(bad)
 
