@@ -23,7 +23,7 @@ from cspine.records.audit import audit
 from cspine.records.filters import GIVEN_UP
 from cspine.records.screenings import Ring
 from cspine.settings import Settings
-from cspine.states import ErrorKind, Outcome, State
+from cspine.states import IN_WORK, ErrorKind, Outcome, State
 from cspine.tables import Attempt, Bulk, BulkMember, Screening
 
 RETRY, DISCARD = "retry", "discard"
@@ -217,11 +217,11 @@ def _discard(session: Session, bulk: Bulk) -> list[Ring]:
     """Take a chunk out of work; one that was given up when it was chosen and is in work again is let be."""
     rows = _next(session, bulk.id, FREE, CHUNK)
     frozen = _frozen(rows)
-    given_up = {row.screening_id for row in rows if row.fingerprint is not None}
+    in_work = {row.screening_id for row in rows if row.was in IN_WORK}
     query = select(Screening.id, Screening.study_id, Screening.changed_at).where(Screening.id.in_(frozen))
     found = session.execute(query.order_by(Screening.id).with_for_update()).all()
     same = {row.study_id: row.id for row in found
-            if row.id not in given_up or row.changed_at == frozen[row.id]}  # fmt: skip
+            if row.id in in_work or row.changed_at == frozen[row.id]}  # fmt: skip
     changed = screenings.cancel(session, list(same.values()), Reason.CANCELLED.value)
     _note(session, bulk.id, rows, {same[study_id] for study_id in changed}, SENT)
     studies.refresh(session, *changed)

@@ -20,7 +20,7 @@ from cspine.tables import Bulk, BulkMember, Image, ReceivedFile, Result, Screeni
 CHUNK = 500  # named studies in one statement
 UNKNOWN = "unknown_study"
 MOST_UNKNOWN = 1000
-COLUMNS = ["bulk_id", "position", "screening_id", "fingerprint", "frozen_at", "state", "reason"]
+COLUMNS = ["bulk_id", "position", "screening_id", "fingerprint", "frozen_at", "was", "state", "reason"]
 
 
 def freeze(session: Session, action: str, selection: Selection, actor: str, reason: str | None) -> str:
@@ -86,15 +86,22 @@ def _insert(session: Session, bulk: Bulk, conditions: Sequence[ColumnElement[boo
         partition_by=[Screening.fingerprint, obstacle.is_(None)], order_by=[lane, Screening.id]
     )
     chosen = (
-        select(Screening.id, Screening.fingerprint, Screening.changed_at, obstacle, turn.label("turn"))
+        select(Screening.id, Screening.fingerprint, Screening.changed_at, Screening.state, obstacle, turn.label("turn"))
         .join(Study, Study.id == Screening.study_id)
         .where(*conditions)
         .subquery()
     )
     position = func.row_number().over(order_by=[chosen.c.turn, chosen.c.id]) - 1 + begin
     state = case((chosen.c.obstacle.is_(None), HELD), else_=SKIPPED)
-    rows: Select[str, int, int, str, object, str, str] = select(
-        literal(bulk.id), position, chosen.c.id, chosen.c.fingerprint, chosen.c.changed_at, state, chosen.c.obstacle
+    rows: Select[str, int, int, str, object, str, str, str] = select(
+        literal(bulk.id),
+        position,
+        chosen.c.id,
+        chosen.c.fingerprint,
+        chosen.c.changed_at,
+        chosen.c.state,
+        state,
+        chosen.c.obstacle,
     )
     session.execute(insert(BulkMember).from_select(COLUMNS, rows))
 

@@ -13,7 +13,7 @@ from cspine.database import Database
 from cspine.errors import Usage
 from cspine.queue import MOST_BELLS
 from cspine.records import bulk as views
-from cspine.records import screenings
+from cspine.records import screenings, sweep
 from cspine.records.filters import Filter
 from cspine.records.selections import Selection
 from cspine.settings import Settings
@@ -278,6 +278,22 @@ def test_discard_keeps_its_reason_and_spares_what_is_in_work_again(own: Retries)
     with own.database.read() as session:
         kept = session.scalars(select(Audit).where(Audit.action == "discard")).one()
         assert (kept.actor, kept.subject, (kept.detail or {})["reason"]) == ("ana", bulk_id, "sent twice")
+
+
+@pytest.mark.parametrize("fingerprint", ["f1", None])
+def test_what_was_in_work_when_it_was_chosen_is_discarded_wherever_it_stands(
+    own: Retries, fingerprint: str | None
+) -> None:
+    """Between two tries it has the fingerprint of the first, and is in work all the same."""
+    (study,) = own.failed(1, state=State.WAITING)
+    with own.database.write() as session:
+        session.execute(update(Screening).values(next_try_at=makers.NIGHT, fingerprint=fingerprint))
+    bulk_id = own.preview(Selection(studies=(study.id,)), action="discard", reason="a test card")
+    with own.database.write() as session:
+        assert sweep.due(session, own.settings), "its next try comes while the preview is read"
+    seen = own.confirm(bulk_id).view
+    assert (seen.sent, seen.skipped) == (1, 0)
+    assert crowd.states(own.database, [study]) == [State.CANCELLED]
 
 
 def test_an_old_preview_is_removed(own: Retries) -> None:
