@@ -132,12 +132,13 @@ class _Run:
 
     def finish(self, done: Sequence[Member]) -> None:
         """Store the rest and settle the claim: what was not done goes back to work."""
-        back = [member for member in self._held.members if member not in done]
+        begun = [member for member in self._held.members if member in done or member.screening_id in self._errors]
 
         def write(session: Session) -> tuple[set[int], list[Ring]]:
             tries = claims.kept(session, self._held)
             stored = self._write(session, tries)
-            failures = self._failures(session, [one for one in done if one.screening_id in tries], tries)
+            failures = self._failures(session, [one for one in begun if one.screening_id in tries], done, tries)
+            back = [one for one in self._held.members if one not in done and one.screening_id not in failures]
             settled = endings.settle(session, self._held, self._own.settings, failures, back)
             if settled.succeeded:
                 studies.refresh(session, *(member.study_id for member in settled.succeeded))
@@ -159,22 +160,27 @@ class _Run:
                    for one in mine if one.pictures is not None]  # fmt: skip
         return images.add(session, decoded)
 
-    def _failures(self, session: Session, done: Sequence[Member], tries: Mapping[int, int]) -> dict[int, Failure]:
-        """Judge what failed; a file that met an unnamed fault twice is left out and its study goes on without it."""
-        counts = images.counts(session, [member.study_id for member in done])
+    def _failures(self, session: Session, begun: Sequence[Member], done: Collection[Member],
+                  tries: Mapping[int, int]) -> dict[int, Failure]:  # fmt: skip
+        """Judge what failed; a file that met an unnamed fault twice is left out and its study goes on without it.
+
+        A study that ran out of time is judged by the files that it came to: they would be the first again, and their
+        faults would keep it in work for ever.
+        """
+        counts = images.counts(session, [member.study_id for member in begun])
         failures: dict[int, Failure] = {}
-        for member in done:
+        for member in begun:
             errors = self._errors.get(member.screening_id, {})
-            count = counts[member.study_id]
+            hopeless = member in done and counts[member.study_id] == 0
             try:
                 for file_id, error in errors.items():
                     again = tries[member.screening_id] + 1 < UNKNOWN_TRIES
-                    if again or count == 0 or isinstance(error, CspineError):
+                    if again or hopeless or isinstance(error, CspineError):
                         raise error
                     place = failure.of_error(error, self._held.stage).place
                     log.error("file left out", kind=type(error).__name__, place=place)
                     images.refuse(session, file_id, Disposition.REJECTED, Reason.INTERNAL_ERROR)
-                if count == 0:
+                if hopeless:
                     raise Permanent("every file was refused", Reason.NO_USABLE_IMAGE)
             except Exception as error:  # noqa: BLE001  # recorded for the study that it belongs to
                 described = failure.of_error(error, self._held.stage)
