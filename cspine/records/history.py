@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select, union
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, exists, select, union
+from sqlalchemy.orm import Session, aliased
 
 from cspine import __version__
 from cspine.reasons import sentence
+from cspine.states import Outcome
 from cspine.tables import Attempt, Image, Release, Result, Screening
+
+NOT_ITS_TURN = "Its turn did not come within the second of its company; nothing is counted."
+UNFINISHED = (
+    "It was given back before it was done: its worker was told to stop or lost its database, "
+    "or the time of one run was over; nothing is counted."
+)
 
 
 @dataclass(frozen=True)
@@ -17,14 +24,14 @@ class Past:
     attempt: Attempt
     release: str | None  # name and version; null where none was chosen yet
     seconds: float | None  # how long it took; null while it runs
-    sentence: str | None  # the reason in words, of one that did not succeed
+    sentence: str | None  # why it did not succeed, in words; null where it did, or runs
     changed: tuple[str, ...]  # "release demo 1 -> demo 2", "cspine 0.3 -> 0.4"
 
 
 def history(session: Session, screening_id: int) -> list[Past]:
     """Return the attempts of a screening, the oldest first, and those of replays whose answers it shows."""
     query = (
-        select(Attempt, Release)
+        select(Attempt, Release, _settled_without())
         .outerjoin(Release, Release.id == Attempt.release_id)
         .where(attempts_of(screening_id))
         .order_by(Attempt.id)
@@ -35,11 +42,28 @@ def history(session: Session, screening_id: int) -> list[Past]:
             attempt=attempt,
             release=words(release),
             seconds=(attempt.ended_at - attempt.started_at).total_seconds() if attempt.ended_at else None,
-            sentence=sentence(attempt.reason) if attempt.reason else None,
+            sentence=_why(attempt, company_went_on=company_went_on),
             changed=changes(release, attempt.software, now_active),
         )
-        for attempt, release in session.execute(query)
+        for attempt, release, company_went_on in session.execute(query)
     ]
+
+
+def _settled_without() -> ColumnElement[bool]:
+    """Say whether another attempt of the same claim came to its end: only a worker that goes on settles so."""
+    other = aliased(Attempt)
+    ended = other.outcome.in_([Outcome.DONE, Outcome.FAILED])
+    return exists(select(other.id).where(other.claim_id == Attempt.claim_id, ended))
+
+
+def _why(attempt: Attempt, *, company_went_on: bool) -> str | None:
+    """Say why an attempt did not succeed; one that was handed back counts as nobody's attempt."""
+    back = attempt.outcome == Outcome.HANDED_BACK
+    if attempt.reason:
+        return sentence(attempt.reason) + " Nothing is counted." * back
+    if not back:
+        return None
+    return NOT_ITS_TURN if company_went_on else UNFINISHED
 
 
 def attempts_of(screening_id: int) -> ColumnElement[bool]:

@@ -167,6 +167,15 @@ def test_a_study_without_an_answer_in_every_state(reader: Browser, database: Dat
     assert "secret line" not in text
 
 
+def test_why_it_was_handed_back(reader: Browser, database: Database) -> None:
+    with database.write() as session:
+        study = makers.study(session, makers.batch(session), State.RECEIVED)
+        screening = screenings.shown(session, study.id)
+        assert screening
+        makers.attempt(session, screening, outcome=Outcome.HANDED_BACK)
+    assert "It was given back before it was done" in reader.get(f"/studies/{study.id}").text
+
+
 def test_a_traceback_is_for_admins(admin: Browser, database: Database) -> None:
     with database.write() as session:
         study = makers.study(session, makers.batch(session), State.FAILED)
