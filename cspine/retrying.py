@@ -15,6 +15,7 @@ from cspine.database import Database
 from cspine.errors import Usage
 from cspine.queue import MOST_BELLS
 from cspine.records import bulk, bulk_moves, freezing
+from cspine.records.audit import written
 from cspine.records.bulk import BulkView
 from cspine.records.screenings import Ring
 from cspine.records.selections import Selection
@@ -37,7 +38,12 @@ class Confirmed:
 
 def preview(database: Database, blobs: BlobStore, settings: Settings, action: str, selection: Selection, actor: str,
             reason: str | None = None) -> str:  # fmt: skip
-    """Freeze a selection, look up its files in the blob store, and return the id of the preview."""
+    """Freeze a selection, look up its files in the blob store, and return the id of the preview.
+
+    Raises `Usage` where the reason of a discard is none that can be kept and shown.
+    """
+    if action == bulk_moves.DISCARD:
+        reason = written(reason)
     with database.write() as session:
         bulk_id = freezing.freeze(session, action, selection, actor, reason)
     if action == bulk_moves.RETRY:

@@ -9,10 +9,9 @@ from sqlalchemy.orm import Session
 
 from cspine.database import lock, now
 from cspine.errors import Usage
-from cspine.records.audit import audit
+from cspine.records.audit import audit, written
 from cspine.states import Lane
 from cspine.tables import Pause
-from cspine.tables.queue import REASON
 
 ALL = "all"
 KEYS = (ALL, *(lane.value for lane in Lane))
@@ -36,9 +35,7 @@ def pause(session: Session, lane_or_all: str, reason: str, actor: str) -> Pause:
     Raises `Usage` where the name is neither a lane nor `all`, or the reason is empty or too long.
     """
     _known(lane_or_all)
-    reason = reason.strip()
-    if not 0 < len(reason) <= REASON or not reason.isprintable():
-        raise Usage(f"a reason has 1 to {REASON} printable characters")
+    reason = written(reason)
     lock(session, f"pause {lane_or_all}")
     row = session.get(Pause, lane_or_all)
     if row is None:
@@ -62,7 +59,7 @@ def resume(session: Session, lane_or_all: str, actor: str, reason: str | None = 
     if row is None:
         return False
     session.delete(row)
-    why = {"resumed_because": reason} if reason else {}
+    why = {"resumed_because": written(reason)} if reason else {}
     audit(session, actor, "resume", lane_or_all, {"paused_by": row.paused_by, "reason": row.reason, **why})
     session.flush()
     return True

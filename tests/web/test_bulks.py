@@ -187,6 +187,9 @@ def test_discard_asks_for_a_reason_and_cancels(reader: Browser, fail: Fail, data
     form = {"of": "group", "fingerprint": GROUP, "action": "discard"}
     assert reader.post("/failures/previews", form | {"reason": " "}).location == "/failures"
     assert "Say why they are discarded" in reader.get("/failures").text
+    for reason in ("x" * 401, "a\x1b[31m card"):
+        assert reader.post("/failures/previews", form | {"reason": reason}).location == "/failures"
+        assert "a reason has 1 to 400 printable characters" in reader.get("/failures").text
     page = group(reader, action="discard", reason="a <test> card")
     text = reader.get(page).text
     assert "2</span> of 2 studies would be discarded" in text

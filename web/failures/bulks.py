@@ -40,7 +40,12 @@ def preview() -> Response:
     with own.database.read() as session:
         if not _known(session, selected):
             abort(404)
-    bulk_id = retrying.preview(own.database, own.blobs, own.settings, action, selected, person().name, reason or None)
+    try:
+        bulk_id = retrying.preview(own.database, own.blobs, own.settings, action, selected, person().name,
+                                   reason if action == "discard" else None)  # fmt: skip
+    except Usage as fault:
+        flash(f"Nothing was done: {fault.detail}.")
+        return redirect(back, 303)
     return redirect(url_for("failures.one", bulk_id=bulk_id, back=request.form.get("back") or None), 303)
 
 

@@ -72,7 +72,8 @@ def test_filters_choose_for_all_three(shell: Shell, database: Database) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [["retry", "--filter", "station"], ["retry", "--filter", "colour=red"], ["failures", "--filter", "kind=odd"],
-     ["retry", "--filter", "batch=none"], ["discard", "--reason", "x"], ["retry", "--all", "--filter", "kind=unknown"]],
+     ["retry", "--filter", "batch=none"], ["discard", "--reason", "x"], ["retry", "--all", "--filter", "kind=unknown"],
+     *(["discard", "--all", "--reason", reason] for reason in (" ", "x" * 401, "a\nb", "\x1b[31m"))],
 )  # fmt: skip
 def test_wrong_usage(shell: Shell, arguments: list[str]) -> None:
     shell(*arguments, status=2)
