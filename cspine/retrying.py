@@ -10,10 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
+
 from cspine.blobs import BlobStore
 from cspine.database import Database
-from cspine.errors import Usage
+from cspine.errors import Retriable, ServiceFault, Usage
 from cspine.queue import MOST_BELLS
+from cspine.reasons import Reason
 from cspine.records import bulk, bulk_moves, freezing
 from cspine.records.audit import written
 from cspine.records.bulk import BulkView
@@ -25,6 +28,7 @@ LOOK_SECONDS = 2.0  # that a person waits for files to be looked up in the store
 STEP_SECONDS = 5.0  # of one pass of the sweep, whose other steps wait meanwhile
 STALE = timedelta(hours=24)  # a preview that nobody has confirmed is removed
 
+log = structlog.get_logger(__name__)
 Send = Callable[[Sequence[Ring]], object]
 
 
@@ -122,8 +126,22 @@ def _look(database: Database, blobs: BlobStore, bulk_id: str) -> None:
     for position, key in (*first, *rest):
         if time.monotonic() > ends:
             break
+        try:
+            there = _exists(blobs, key)
+        except Retriable as fault:  # the preview stands all the same, and says how many were looked up
+            log.warning("the store does not answer, its files are not looked up", reason=fault.reason.value)
+            break
         looked += 1
-        if not blobs.exists(key):
+        if not there:
             gone.add(position)
     with database.write() as session:
         freezing.note_inputs(session, bulk_id, len(found), looked, sorted(gone))
+
+
+def _exists(blobs: BlobStore, key: str) -> bool:
+    """Say whether a file is there; raises `ServiceFault` where that cannot be said, since the whole store is away."""
+    if blobs.exists(key):
+        return True
+    if blobs.folder is not None and not blobs.folder.is_dir():
+        raise ServiceFault("the store itself is not there", Reason.STORAGE_UNAVAILABLE)
+    return False

@@ -55,9 +55,7 @@ class BulkMember(Table):
     screening_id: Mapped[int] = mapped_column(BigId, ForeignKey("screening.id"), index=True)
     fingerprint: Mapped[str | None] = mapped_column(String(16))  # of its failure when it was chosen
     frozen_at: Mapped[datetime]  # `changed_at` of the screening when it was chosen; another one: it has moved since
-    was: Mapped[str | None] = mapped_column(
-        String(12)
-    )  # its state when it was chosen; null: older than this column
+    was: Mapped[str | None] = mapped_column(String(12))  # its state when it was chosen; older rows have none
     state: Mapped[str] = mapped_column(String(8))  # held, canary, sent, skipped
     reason: Mapped[str | None] = mapped_column(String(40))  # why it was skipped
 
