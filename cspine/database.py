@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, Oper
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from cspine.errors import ServiceFault
+from cspine.errors import Contended, ServiceFault
 from cspine.reasons import Reason
 from cspine.settings import Settings
 
@@ -39,6 +39,8 @@ IDLE_SECONDS = 1.0
 CONNECTIONS = 5  # that are kept open; more come and go
 # SQLSTATEs that come as an "internal error": a server that has become a standby, a transaction that was ended for us
 AWAY = {"25006", "25P03", "25P04"}
+# What a server that answers says of one statement or transaction: serialization, deadlock, lock timeout, cancelled
+CONTENDED = {"40001", "40P01", "55P03", "57014"}
 # PostgreSQL's disk_full; SQLite's, its name where the WAL's index has no room, and that of a quota or a file size limit
 FULL = {"53100", "SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"}
 
@@ -94,10 +96,12 @@ class Database:
 
 @contextmanager
 def named_faults() -> Iterator[None]:
-    """Turn "the database does not answer" into a fault of the service, which counts as nobody's try."""
+    """Turn "the database does not answer" into a fault of the service, and "not now" of one that does to "contended"."""
     try:
         yield
     except (OperationalError, InterfaceError) as error:
+        if not error.connection_invalidated and getattr(error.orig, "sqlstate", None) in CONTENDED:
+            raise Contended(type(error.orig).__name__) from error
         full = {getattr(error.orig, "sqlstate", None), getattr(error.orig, "sqlite_errorname", None)} & FULL
         reason = Reason.STORAGE_FULL if full else Reason.DATABASE_UNAVAILABLE
         raise ServiceFault(type(error.orig).__name__, reason) from error

@@ -28,6 +28,15 @@ class ServiceFault(Retriable):
     default = Reason.STORAGE_UNAVAILABLE
 
 
+class Contended(ServiceFault):
+    """The database answered, but not this: a deadlock, a lock or a statement that took too long.
+
+    It is no outage. Elsewhere it passes like one; where it ends an attempt, it is an error of its own and counts.
+    """
+
+    default = Reason.DATABASE_BUSY
+
+
 class Permanent(CspineError):
     """The same work will fail in the same way until a person changes something."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from traceback import FrameSummary, extract_tb
 
-from cspine.errors import CspineError, Permanent, Retriable, ServiceFault
+from cspine.errors import Contended, CspineError, Permanent, Retriable, ServiceFault
 from cspine.reasons import Reason
 from cspine.states import ErrorKind, Stage
 
@@ -39,7 +39,7 @@ def of_error(error: BaseException, stage: Stage, release: str | None = None) -> 
         kind=kind,
         reason=reason,
         fingerprint=fingerprint(type(error).__name__, place, reason, release, stage),
-        service=isinstance(error, ServiceFault),
+        service=isinstance(error, ServiceFault) and not isinstance(error, Contended),
         place=place,
         traceback=_traceback(error),
     )

@@ -99,6 +99,7 @@ class Reason(StrEnum):
     STORAGE_FULL = "storage_full", "There is no room left to store the file; free some space and send it again."
     BROKER_UNAVAILABLE = "broker_unavailable", "The message broker does not answer; work waits and is taken up later."
     DATABASE_UNAVAILABLE = "database_unavailable", "The database does not answer; it is tried again."
+    DATABASE_BUSY = "database_busy", "The database was too busy with other work for this; it is tried again."
     NO_RELEASE = "no_release", "No model release is active; import and activate one."
     BROKEN_RELEASE = "broken_release", "The model release is damaged or incomplete; `cspine doctor` says which file."
     UNSUPPORTED_METHOD = "unsupported_method", "The network of this release does not allow this saliency method."

@@ -17,7 +17,7 @@ import structlog
 from cspine.database import Database
 from cspine.embedded import process
 from cspine.embedded.pulse import Pulse
-from cspine.errors import ServiceFault
+from cspine.errors import Contended, ServiceFault
 from cspine.queue import EXPLAIN, Bell
 from cspine.reasons import Reason
 from cspine.records import explanations, freeing, heartbeats
@@ -187,7 +187,8 @@ class Parent:
         except ServiceFault as fault:
             log.warning("a service does not answer", reason=fault.reason.value)
             if fault.reason is not Reason.BROKER_UNAVAILABLE:
-                self._fault = time.monotonic()
+                if not isinstance(fault, Contended):
+                    self._fault = time.monotonic()
                 return False
         return True
 

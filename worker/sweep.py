@@ -15,7 +15,7 @@ from cspine import failure
 from cspine.blobs import BlobStore
 from cspine.database import Database, now
 from cspine.embedded.pulse import Pulse
-from cspine.errors import ServiceFault
+from cspine.errors import Contended, ServiceFault
 from cspine.queue import Bell
 from cspine.reasons import Reason
 from cspine.records import heartbeats
@@ -73,7 +73,10 @@ class Sweep:
         return BlobStore(self.settings.blobs)
 
     def once(self) -> Swept:
-        """Do one pass. Raises `ServiceFault` where the database is away; without a broker it is done all the same."""
+        """Do one pass. Raises `ServiceFault` where the database is away, or where it was too busy to be asked the time.
+
+        Without a broker it is done all the same.
+        """
         self.counts.clear()
         try:
             self._look_at_the_clock()
@@ -82,8 +85,8 @@ class Sweep:
                     self._do(step)
             with self.database.write() as session:
                 heartbeats.beat(session, self.name, KIND, self._detail)
-        except ServiceFault:
-            self._away = True
+        except ServiceFault as fault:
+            self._away |= not isinstance(fault, Contended)
             raise
         swept = Swept(self.counts["expired"], self.counts["due"], self.counts["rung"])
         if self.counts.total():

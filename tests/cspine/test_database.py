@@ -3,12 +3,22 @@
 from contextlib import ExitStack
 
 import pytest
-from psycopg.errors import IdleInTransactionSessionTimeout, InternalError_, ReadOnlySqlTransaction
+from psycopg.errors import (
+    AdminShutdown,
+    CannotConnectNow,
+    DeadlockDetected,
+    IdleInTransactionSessionTimeout,
+    InternalError_,
+    LockNotAvailable,
+    QueryCanceled,
+    ReadOnlySqlTransaction,
+    TooManyConnections,
+)
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InternalError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from cspine.database import Database
-from cspine.errors import ServiceFault
+from cspine.errors import Contended, ServiceFault
 from cspine.reasons import Reason
 from cspine.settings import Settings
 
@@ -53,3 +63,25 @@ def test_a_transaction_that_was_ended_for_us_and_a_connection_that_is_gone_are_f
         with pytest.raises(ServiceFault) as caught, database.write():
             raise error
         assert caught.value.reason is Reason.DATABASE_UNAVAILABLE
+
+
+@pytest.mark.parametrize("kind", [DeadlockDetected, LockNotAvailable, QueryCanceled])
+def test_what_a_server_that_answers_does_not_do_now_is_no_outage(database: Database, kind: type[Exception]) -> None:
+    with pytest.raises(Contended) as caught, database.read():
+        raise OperationalError("UPDATE", None, kind())
+    assert (caught.value.detail, caught.value.reason) == (kind.__name__, Reason.DATABASE_BUSY)
+
+
+@pytest.mark.parametrize("kind", [AdminShutdown, CannotConnectNow, TooManyConnections])
+def test_a_server_that_ends_or_takes_nobody_is_an_outage(database: Database, kind: type[Exception]) -> None:
+    with pytest.raises(ServiceFault) as caught, database.read():
+        raise OperationalError("UPDATE", None, kind())
+    assert caught.value.reason is Reason.DATABASE_UNAVAILABLE
+
+
+def test_a_statement_that_takes_too_long_is_no_outage(database: Database) -> None:
+    if database.sqlite:
+        pytest.skip("SQLite has no time limit of a statement")
+    with pytest.raises(Contended), database.read() as session:
+        session.execute(text("SET LOCAL statement_timeout = '20ms'"))
+        session.execute(text("SELECT pg_sleep(5)"))

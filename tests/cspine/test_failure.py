@@ -2,7 +2,7 @@
 
 import pytest
 
-from cspine.errors import Permanent, ServiceFault
+from cspine.errors import Contended, Permanent, ServiceFault
 from cspine.failure import Failure, at_station, of_error, of_process
 from cspine.reasons import Reason
 from cspine.states import ErrorKind, Stage
@@ -56,6 +56,8 @@ def test_the_words_of_a_foreign_library_are_not_kept() -> None:
 
 def test_kinds_follow_from_the_families_of_errors() -> None:
     assert of_error(ServiceFault(), Stage.SCREEN).service
+    assert not of_error(Contended(), Stage.SCREEN).service
+    assert of_error(Contended(), Stage.SCREEN).kind is ErrorKind.TRANSIENT
     assert of_error(ServiceFault(), Stage.SCREEN).kind is ErrorKind.TRANSIENT
     assert of_error(MemoryError(), Stage.SCREEN).reason is Reason.OUT_OF_MEMORY
     assert of_process(Reason.WORKER_CRASH, Stage.SCREEN).kind is ErrorKind.UNKNOWN

@@ -10,7 +10,7 @@ import pytest
 
 from cspine import database as database_module
 from cspine.database import Database
-from cspine.errors import ServiceFault
+from cspine.errors import Contended, ServiceFault
 from cspine.queue import EXPLAIN, Bell, connect
 from cspine.records import claims, explanations, heartbeats, pauses, screenings
 from cspine.records.screenings import Ring
@@ -196,6 +196,22 @@ def test_a_step_that_breaks_keeps_no_other_from_running_and_is_seen(
     with database.read() as session:
         assert heartbeats.fresh(session, "sweep")[0].detail is None
     assert work.row(database, due).state == State.RECEIVED
+
+
+def test_a_step_that_the_database_is_too_busy_for_is_no_outage(
+    settings: Settings, database: Database, bell: Bell
+) -> None:
+    def slow(_own: Sweep) -> list[Ring]:
+        raise Contended("QueryCanceled")
+
+    (held,) = work.make(database, 1, State.RECEIVED)
+    sweep = Sweep(settings, database, bell, (Step("slow", 0, slow), *STEPS))
+    sweep.once()
+    expire(database, work.take(database, settings, held, Stage.PREPARE).claim_id)
+    assert sweep.once().expired == 1
+    assert work.outcomes(database, held) == ["expired"]
+    with database.read() as session:
+        assert heartbeats.broken_steps(session) == {"slow": "database_busy"}
 
 
 def test_a_step_runs_no_more_often_than_it_says(settings: Settings, database: Database, bell: Bell,
