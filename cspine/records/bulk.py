@@ -13,7 +13,7 @@ from cspine.reasons import sentence
 from cspine.records import bulk_moves, files, forecasts, history, selections
 from cspine.records.selections import Selection
 from cspine.settings import Settings
-from cspine.states import IN_WORK, State
+from cspine.states import IN_WORK, Lane, State
 from cspine.tables import Bulk, BulkMember, Screening
 
 SHOWN_SKIPPED, SHOWN_CANARIES, KEPT_STUDIES = 200, 30, 1000
@@ -229,7 +229,7 @@ def _named(session: Session, bulk: Bulk) -> tuple[str, ...]:
 
 
 def _lane(session: Session, bulk_id: str) -> str:
-    """Return the lane that most of those that wait are in."""
+    """Return the lane that most of those that wait are in; the last may have been sent since they were counted."""
     waits = BulkMember.state.in_((bulk_moves.HELD, bulk_moves.FREE))
     query = (
         select(Screening.lane)
@@ -239,4 +239,4 @@ def _lane(session: Session, bulk_id: str) -> str:
         .order_by(func.count().desc())
         .limit(1)
     )
-    return session.scalars(query).one()
+    return session.scalars(query).first() or Lane.NORMAL.value

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from cspine import canary
 from cspine.blobs import BlobStore
@@ -20,7 +21,7 @@ from cspine.records.filters import Filter
 from cspine.records.selections import Selection
 from cspine.settings import Settings
 from cspine.states import State
-from cspine.tables import Audit, Bulk, ReceivedFile, Release, Screening, Study
+from cspine.tables import Audit, Bulk, BulkMember, ReceivedFile, Release, Screening, Study
 from tests.cspine.records import crowd, makers
 from tests.cspine.retries import Retries, spy_on_restarts
 
@@ -319,6 +320,21 @@ def test_what_was_in_work_when_it_was_chosen_is_discarded_wherever_it_stands(
     seen = own.confirm(bulk_id).view
     assert (seen.sent, seen.skipped) == (1, 0)
     assert crowd.states(own.database, [study]) == [State.CANCELLED]
+
+
+def test_a_page_stands_while_the_sweep_sends_the_last(own: Retries, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL shows to the next question what was committed since the one before."""
+    own.failed(2)
+    bulk_id = own.preview()
+    count = views._by_state
+
+    def then_sent(session: Session, bulk_id: str) -> dict[str, int]:
+        found = count(session, bulk_id)
+        session.execute(update(BulkMember).values(state="sent"))
+        return found
+
+    monkeypatch.setattr(views, "_by_state", then_sent)
+    assert own.view(bulk_id).held == 2
 
 
 def test_an_old_preview_is_removed(own: Retries) -> None:
