@@ -96,7 +96,7 @@ class Database:
 
 @contextmanager
 def named_faults() -> Iterator[None]:
-    """Turn "the database does not answer" into a fault of the service, and "not now" of one that does to "contended"."""
+    """Turn "the database does not answer" into a fault of the service, "not now" of one that does to `Contended`."""
     try:
         yield
     except (OperationalError, InterfaceError) as error:
