@@ -15,7 +15,11 @@ LANES = click.Choice([lane.value for lane in Lane])
 def pause(lane: str | None, reason: str) -> None:
     """Let nothing more be taken up; what is in work is finished, and what comes in waits."""
     with service().database.write() as session:
-        pauses.pause(session, lane or pauses.ALL, reason, ACTOR)
+        before = pauses.pause(session, lane or pauses.ALL, reason, ACTOR)
+    if before is not None:
+        since = f"{before.paused_at:%Y-%m-%d %H:%M} UTC"
+        click.echo(f"{_named(lane)} was paused already, by {before.paused_by} at {since}: {before.reason}")
+        return
     click.echo(f"{_named(lane)} is paused. What is in work is finished; `cspine resume` lets it go on.")
 
 

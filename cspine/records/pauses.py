@@ -29,23 +29,21 @@ def closed_lanes(session: Session) -> frozenset[Lane]:
     return frozenset(Lane) if ALL in keys else frozenset(lane for lane in Lane if lane.value in keys)
 
 
-def pause(session: Session, lane_or_all: str, reason: str, actor: str) -> Pause:
-    """Pause a lane, or the whole queue; one that is paused already gets the new reason and the new author.
+def pause(session: Session, lane_or_all: str, reason: str, actor: str) -> Pause | None:
+    """Pause a lane, or the whole queue; return null, or the pause that was there before and is left as it is.
 
+    Who paused first, and why, is what others wait for: a second pause neither takes that over nor begins its time anew.
     Raises `Usage` where the name is neither a lane nor `all`, or the reason is empty or too long.
     """
     _known(lane_or_all)
     reason = written(reason)
     lock(session, f"pause {lane_or_all}")
-    row = session.get(Pause, lane_or_all)
-    if row is None:
-        row = Pause(lane=lane_or_all, reason=reason, paused_by=actor, paused_at=now(session))
-        session.add(row)
-    else:
-        row.reason, row.paused_by, row.paused_at = reason, actor, now(session)
+    if (before := session.get(Pause, lane_or_all)) is not None:
+        return before
+    session.add(Pause(lane=lane_or_all, reason=reason, paused_by=actor, paused_at=now(session)))
     audit(session, actor, "pause", lane_or_all, {"reason": reason})
     session.flush()
-    return row
+    return None
 
 
 def resume(session: Session, lane_or_all: str, actor: str, reason: str | None = None) -> bool:

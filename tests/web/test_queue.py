@@ -26,6 +26,9 @@ def test_an_admin_pauses_a_lane_with_a_reason_and_resumes_it(admin: Browser, dat
     assert (answer.status_code, answer.location) == (303, "/batches#queue")
     assert paused(database) == {"overnight": ("ada", "the store is <full>")}
     text = admin.get("/batches").text
+    admin.post("/queue/pause", {"lane": "overnight", "reason": "another thing"})
+    assert "Lane overnight was paused already by ada: the store is &lt;full&gt;" in admin.get("/batches").text
+    assert paused(database) == {"overnight": ("ada", "the store is <full>")}
     assert "Lane overnight is paused" in text
     assert "the store is &lt;full&gt;" in text
     assert "by ada since" in text

@@ -36,8 +36,10 @@ def _change(action: str) -> Response:
     try:
         with services().database.write() as session:
             if action == "pause":
-                pauses.pause(session, lane, reason, person().name)
+                before = pauses.pause(session, lane, reason, person().name)
                 words = f"{what} is paused. What is in work now is finished; nothing new is taken up."
+                if before is not None:
+                    words = f"{what} was paused already by {before.paused_by}: {before.reason}"
             elif pauses.resume(session, lane, person().name):
                 rings = sweep.resumed(session)
                 words = f"{what} is resumed; workers take it up within seconds."

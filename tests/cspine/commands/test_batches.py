@@ -42,6 +42,9 @@ def night(database: Database, *states: State) -> Batch:
 def test_pause_and_resume_say_what_stands_still(shell: Shell, database: Database) -> None:
     assert shell("pause", "--reason", "power cut").startswith("The whole queue is paused.")
     shell("pause", "--lane", "overnight", "--reason", "the scanner is being serviced")
+    again = shell("pause", "--lane", "overnight", "--reason", "another thing")
+    assert again.startswith("Lane overnight was paused already, by command line at 2")
+    assert again.endswith("UTC: the scanner is being serviced\n")
     with database.read() as session:
         assert pauses.closed_lanes(session) == frozenset(Lane)
     assert "WARN pause: the whole queue is paused by command line: power cut" in shell("doctor", status=3)

@@ -39,13 +39,19 @@ def test_the_whole_queue_closes_every_lane_and_leaves_a_lanes_own_pause_behind(d
         assert pauses.closed_lanes(session) == {Lane.NORMAL}
 
 
-def test_a_second_pause_replaces_reason_and_author(database: Database) -> None:
-    for reason, actor in (("one", "ida"), ("two", "ben")):
-        with database.write() as session:
-            pauses.pause(session, "urgent", reason, actor)
+def test_a_second_pause_leaves_the_first_one_as_it_is(database: Database) -> None:
+    with database.write() as session:
+        assert pauses.pause(session, "urgent", "one", "ida") is None
+    with database.read() as session:
+        first = pauses.paused(session)["urgent"]
+    with database.write() as session:
+        before = pauses.pause(session, "urgent", "two", "ben")
+        assert before is not None
+        assert (before.reason, before.paused_by) == ("one", "ida")
     with database.read() as session:
         row = pauses.paused(session)["urgent"]
-    assert (row.reason, row.paused_by) == ("two", "ben")
+        assert session.scalars(select(Audit.actor)).all() == ["ida"]
+    assert (row.reason, row.paused_by, row.paused_at) == ("one", "ida", first.paused_at)
 
 
 def test_pause_and_resume_are_audited(database: Database) -> None:
