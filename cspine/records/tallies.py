@@ -202,15 +202,15 @@ def _attempts(session: Session, after: int, until: int) -> Attempts:
 
 
 def _again() -> ColumnElement[int]:
-    """1 for an attempt of a stage that its study had been in before, else 0.
+    """1 for an attempt of a stage that its study had been tried in before, else 0; what was handed back is no try.
 
     A study needs one attempt in each stage: only one with a higher number is worth a look at those before it.
     """
     before = aliased(Attempt)
     same = exists(select(before.id).where(before.screening_id == Attempt.screening_id, before.stage == Attempt.stage,
-                                          before.id < Attempt.id))  # fmt: skip
+                                          before.id < Attempt.id, before.outcome != Outcome.HANDED_BACK))  # fmt: skip
     beyond = or_(and_(Attempt.stage == Stage.PREPARE, Attempt.number > 1), Attempt.number > len(Stage))
-    return case((and_(beyond, same), 1), else_=0)
+    return case((and_(Attempt.outcome != Outcome.HANDED_BACK, beyond, same), 1), else_=0)
 
 
 def _claims(session: Session, which: ColumnElement[bool]) -> Claims:

@@ -53,7 +53,7 @@ COUNTERS = {
     "files_received": Family("Files received."),
     "files_received_bytes": Family("Bytes of the files that were kept."),
     "attempts": Family("Attempts that ended.", ("stage", "outcome", "reason")),
-    "retries": Family("Attempts of a stage that their study had been in before.", ("stage",)),
+    "retries": Family("Attempts of a stage that their study had been tried in before, hand-backs apart.", ("stage",)),
     "leases_expired": Family("Claims whose lease ran out.", ("stage",)),
 }
 HISTOGRAMS = {
