@@ -31,14 +31,14 @@ def listing() -> str:
         late, broken = forecasts.late(session, own.settings), balance.unbalanced(session)
     more = rows[PAGE - 1].batch.id if len(rows) > PAGE else None
     openings = {lane: next_opening(lane, moment, own.settings) for lane in lanes}
-    return render_template("batches/list.html", rows=rows[:PAGE], more=more, buckets=BUCKETS, pauses=paused,
-                           lanes=lanes, openings=openings, now=moment, late=late,
+    return render_template("batches/list.html", rows=rows[:PAGE], more=more, older=before is not None,
+                           buckets=BUCKETS, pauses=paused, lanes=lanes, openings=openings, now=moment, late=late,
                            broken=broken)  # fmt: skip
 
 
 @blueprint.get("/events")
 def listing_events() -> Response:
-    """Stream the ledgers of the newest batches as they change."""
+    """Stream the ledgers of the newest batches, and what is paused since when, as they change."""
     own = services()
     database = own.database
     return live.stream(own.settings, lambda: _newest(database))
@@ -102,7 +102,8 @@ def _ledger(database: Database, row: Batch) -> dict[str, Any]:
 def _newest(database: Database) -> dict[str, Any]:
     with database.read() as session:
         rows = batches.listing(session, limit=PAGE)
-    return {"batches": [_counts(row.batch.id, row.ledger) for row in rows]}
+        paused = {lane: one.paused_at.isoformat() for lane, one in pauses.paused(session).items()}
+    return {"batches": [_counts(row.batch.id, row.ledger) for row in rows], "paused": paused}
 
 
 def _counts(batch_id: str, ledger: Ledger) -> dict[str, Any]:

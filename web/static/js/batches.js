@@ -1,13 +1,16 @@
 // Batches: ledgers that count while one looks.
 
-import { get, swap } from "./http.js";
+import { get, load, replace, swap } from "./http.js";
 import { follow } from "./live.js";
 
-const FILES_MS = 3000; // the table of files is fetched anew at most so often
+const RENEW_MS = 3000; // a piece of the page is fetched anew at most so often
+const QUEUE_MS = 15000;
 
 const ledger = document.getElementById("ledger");
-const table = document.getElementById("batches");
+const list = document.getElementById("batches");
+const wanted = new Set(); // the pieces of the list that are to be fetched anew
 let filesDue = 0;
+let queueDue = 0;
 
 if (ledger) {
   follow(ledger.dataset.events, ledger.dataset.poll, (counts) => {
@@ -23,18 +26,20 @@ if (ledger) {
   });
 }
 
-if (table) {
-  follow(table.dataset.events, table.dataset.poll, ({ batches }) => {
+if (list) {
+  follow(list.dataset.events, list.dataset.poll, ({ batches }) => {
+    let unknown = false; // a batch that was not there when the page was made
     for (const counts of batches) {
-      const row = table.querySelector(`[data-batch="${counts.id}"]`);
-      if (!row) {
-        swap("batches"); // a batch that was not there when the page was made
-        return;
+      const row = document.querySelector(`#batches [data-batch="${counts.id}"]`);
+      if (row) {
+        show(row, { ...counts, failed: counts.failed + counts.quarantined }, counts);
+        row.querySelector("[data-balance]").textContent = counts.balanced ? "balanced" : "NOT BALANCED";
       }
-      show(row, { ...counts, failed: counts.failed + counts.quarantined }, counts);
-      row.querySelector("[data-balance]").textContent = counts.balanced ? "balanced" : "NOT BALANCED";
+      unknown ||= !row;
     }
+    renewQueue(unknown && "newest" in list.dataset ? ["batches"] : []);
   });
+  setInterval(renewQueue, QUEUE_MS); // ages grow, windows open and deadlines are missed without an event
 }
 
 /** Write the counts and the bar of one ledger; true where something changed. */
@@ -60,7 +65,22 @@ function renewFiles() {
   filesDue = setTimeout(async () => {
     filesDue = 0;
     await swap("files");
-  }, FILES_MS);
+  }, RENEW_MS);
+}
+
+/** Fetch the queue and the banners anew, and other pieces with them; where somebody is at work they stay for now. */
+function renewQueue(others = []) {
+  for (const id of ["pauses", "alarms", "queue", ...others]) wanted.add(id);
+  if (queueDue || document.hidden) return;
+  queueDue = setTimeout(async () => {
+    const page = await load();
+    queueDue = 0;
+    if (page === null) return;
+    for (const id of wanted) {
+      const inUse = document.querySelector(`#${id} :is(details[open], :focus)`);
+      if (!inUse && replace(page, id)) wanted.delete(id);
+    }
+  }, RENEW_MS);
 }
 
 const outlook = document.getElementById("outlook");

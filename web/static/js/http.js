@@ -25,10 +25,24 @@ export async function get(address) {
 
 /** Replace the element of this id by the one that the page at the address has now; false where it has none. */
 export async function swap(id, address = location.href) {
-  const response = await fetch(address);
-  if (!response.ok) return false;
-  const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById(id);
+  const page = await load(address);
+  return page !== null && replace(page, id);
+}
+
+/** Fetch a page; null where there is none to be had now. */
+export async function load(address = location.href) {
+  try {
+    const response = await fetch(address);
+    return response.ok ? new DOMParser().parseFromString(await response.text(), "text/html") : null;
+  } catch {
+    return null; // the server is away for a moment
+  }
+}
+
+/** Replace the element of this id by that of a fetched page; false where one of the two has none. */
+export function replace(page, id) {
   const old = document.getElementById(id);
+  const fresh = page.getElementById(id);
   if (!fresh || !old) return false;
   old.replaceWith(document.adoptNode(fresh));
   return true;
