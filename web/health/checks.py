@@ -28,7 +28,8 @@ def examine(own: Services) -> dict[str, Check]:
     try:
         with own.database.read() as session:
             checks |= _workers(session)
-            checks["work"] = _check(not progress.stalled(session), words="work is due, and no attempt ended lately")
+            moves = not progress.stalled(session, own.settings)
+            checks["work"] = _check(moves, words="work is due, and no attempt ended lately")
             active = releases.active(session)
     except ServiceFault as fault:
         return checks | {"database": _check(False, fault.reason)}
