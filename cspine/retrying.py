@@ -6,7 +6,7 @@ process begins it, the sweep ends it.
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -25,6 +25,10 @@ from cspine.records.selections import Selection
 from cspine.settings import Settings
 
 LOOK_SECONDS = 2.0  # that a person waits for files to be looked up in the store
+FIRST = 10  # members whose files are looked up before those of the others
+BITE = 1000  # members whose files are in hand at once
+MOST_FILES = 10_000  # of a bite; what is beyond is not looked up, and the preview says so
+MOST_PLACES = 100_000  # members whose turn may come at all
 STEP_SECONDS = 5.0  # of one pass of the sweep, whose other steps wait meanwhile
 STALE = timedelta(hours=24)  # a preview that nobody has confirmed is removed
 
@@ -44,12 +48,16 @@ def preview(database: Database, blobs: BlobStore, settings: Settings, action: st
             reason: str | None = None) -> str:  # fmt: skip
     """Freeze a selection, look up its files in the blob store, and return the id of the preview.
 
-    Raises `Usage` where the reason of a discard is none that can be kept and shown.
+    Raises `Usage` where the reason of a discard is none that can be kept and shown, and where a group or a batch is
+    named of which nothing was given up; then nothing is kept.
     """
     if action == bulk_moves.DISCARD:
         reason = written(reason)
     with database.write() as session:
         bulk_id = freezing.freeze(session, action, selection, actor, reason)
+        named = "group" if selection.fingerprint is not None else "batch" if selection.batch is not None else None
+        if named is not None and not bulk.selected(session, bulk_id):
+            raise Usage(f"nothing of this {named} has failed or is quarantined")
     if action == bulk_moves.RETRY:
         _look(database, blobs, bulk_id)
     return bulk_id
@@ -113,17 +121,14 @@ def few(rings: Sequence[Ring]) -> list[Ring]:
 
 
 def _look(database: Database, blobs: BlobStore, bulk_id: str) -> None:
-    """Look up the members' files: all of them, or as many as there is time for, those of the first and then at random.
+    """Look up the members' files: all of them, or as many as there is time for, of the first and then at random.
 
-    A folder answers for a hundred thousand within the time, an object store for some dozens.
+    A folder answers for tens of thousands within the time, an object store for some dozens.
     """
     with database.read() as session:
-        found = list(freezing.inputs(session, bulk_id))
-    found.sort(key=lambda one: one[0])
-    first, rest = found[:10], found[10:]
-    random.Random(bulk_id).shuffle(rest)  # noqa: S311  # a sample, no secret
+        places, files = freezing.size(session, bulk_id)
     ends, looked, gone = time.monotonic() + LOOK_SECONDS, 0, set()
-    for position, key in (*first, *rest):
+    for position, key in _files(database, bulk_id, places):
         if time.monotonic() > ends:
             break
         try:
@@ -135,7 +140,18 @@ def _look(database: Database, blobs: BlobStore, bulk_id: str) -> None:
         if not there:
             gone.add(position)
     with database.write() as session:
-        freezing.note_inputs(session, bulk_id, len(found), looked, sorted(gone))
+        freezing.note_inputs(session, bulk_id, files, looked, sorted(gone))
+
+
+def _files(database: Database, bulk_id: str, places: int) -> Iterator[tuple[int, str]]:
+    """Give files to be looked up, each with its member's place; never more of them at once than one bite."""
+    rest = range(min(FIRST, places), places)
+    chosen = random.Random(bulk_id).sample(rest, min(len(rest), MOST_PLACES))  # noqa: S311  # a sample, no secret
+    bites = [list(range(rest.start)), *(chosen[start : start + BITE] for start in range(0, len(chosen), BITE))]
+    for bite in bites:
+        with database.read() as session:
+            found = freezing.inputs(session, bulk_id, bite, MOST_FILES)
+        yield from sorted((position, key) for position, key in found)
 
 
 def _exists(blobs: BlobStore, key: str) -> bool:

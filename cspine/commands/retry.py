@@ -88,14 +88,16 @@ def _do(installation: Service, action: str, selection: Selection, reason: str | 
     own, settings = installation.database, installation.settings
     rung: list[bool] = []
     bulk_id = retrying.preview(own, installation.blobs, settings, action, selection, ACTOR, reason)
-    if not dry_run:
+    with own.read() as session:
+        looked_only = dry_run or not bulk.selected(session, bulk_id)  # of nothing, nothing is kept either
+    if not looked_only:
         retrying.confirm(own, lambda rings: rung.append(installation.ring(list(rings))), settings, bulk_id, ACTOR)
         retrying.finish(own, lambda rings: rung.append(installation.ring(list(rings))), settings, bulk_id)
     with own.read() as session:
         seen = bulk.view(session, bulk_id, settings)
         skipped = bulk.skipped(session, bulk_id)
     assert seen is not None
-    if dry_run:
+    if looked_only:
         retrying.forget(own, bulk_id)
     return seen, skipped, all(rung)
 

@@ -140,6 +140,11 @@ def view(session: Session, bulk_id: str, settings: Settings) -> BulkView | None:
     )
 
 
+def selected(session: Session, bulk_id: str) -> int:
+    """Count what was chosen, those left out included."""
+    return sum(_by_state(session, bulk_id).values()) + session.get_one(Bulk, bulk_id).selection["unknown_count"]
+
+
 def recent(session: Session, limit: int = 20,
            states: Sequence[str] = ("canary", "released", "stopped", "done")) -> list[BulkRow]:  # fmt: skip
     """Return the latest retries and discards in some states, the newest first."""

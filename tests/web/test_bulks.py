@@ -165,7 +165,7 @@ def test_the_selected_a_batch_and_what_matches_a_filter(reader: Browser, fail: F
     for form, count in (
         ({"of": "studies", "study": [one, three]}, 2), ({"of": "batch", "batch": own}, 1), ({"of": "filter"}, 3),
         ({"of": "filter", "reason": "timed_out", "since": "2026-01-01T00:00"}, 3),
-        ({"of": "filter", "fingerprint": "bbbb2222"}, 1), ({"of": "filter", "reason": "poison"}, 0),
+        ({"of": "filter", "fingerprint": "bbbb2222"}, 1), ({"of": "filter", "batch": own}, 1),
     ):  # fmt: skip
         page = str(reader.post("/failures/previews", form).location)
         assert f'<span class="number">{count}</span> of {count} ' in reader.get(page).text, form
@@ -216,6 +216,22 @@ def test_the_bell_is_rung_and_a_missing_broker_is_said(app: Flask, reader: Brows
     assert rung == [(Stage.PREPARE, Lane.NORMAL, 1)]
 
 
+@pytest.mark.parametrize(
+    "form",
+    [{"of": "group", "fingerprint": "cccc3333"}, {"of": "filter", "reason": "poison"}, {"of": "batch"},
+     {"of": "filter", "fingerprint": "cccc3333", "action": "discard", "reason": "a test card"}],
+)  # fmt: skip
+def test_of_what_has_no_member_nothing_is_kept(reader: Browser, fail: Fail, database: Database,
+                                               form: dict[str, str]) -> None:  # fmt: skip
+    fail(1)
+    with database.write() as session:
+        form = form | ({"batch": makers.batch(session, name="empty").id} if form["of"] == "batch" else {})
+    assert reader.post("/failures/previews", form).location == "/failures"
+    assert "Nothing was done: nothing " in reader.get("/failures").text
+    with database.read() as session:
+        assert session.scalars(select(Bulk)).all() == []
+
+
 def test_what_is_no_selection(reader: Browser, fail: Fail) -> None:
     fail(1)
     assert reader.post("/failures/previews", {"of": "studies"}).location == "/failures"
@@ -224,7 +240,8 @@ def test_what_is_no_selection(reader: Browser, fail: Fail) -> None:
                  {"of": "filter", "action": "delete"}):  # fmt: skip
         assert reader.post("/failures/previews", form).status_code == 400, form
     assert reader.post("/failures/previews", {"of": "studies", "study": "nothing"}).status_code == 404
-    assert reader.post("/failures/previews", {"of": "batch", "batch": "nothing"}).status_code == 404
+    for of in ("batch", "filter"):
+        assert reader.post("/failures/previews", {"of": of, "batch": "nothing"}).status_code == 404
     assert reader.post("/failures/previews", {"of": "studies", "study": [str(one) for one in range(1001)]}
                        ).status_code == 413  # fmt: skip
     for path in ("", "/state"):

@@ -46,6 +46,12 @@ def preview() -> Response:
     except Usage as fault:
         flash(f"Nothing was done: {fault.detail}.")
         return redirect(back, 303)
+    with own.database.read() as session:
+        found = bulk.selected(session, bulk_id)
+    if not found:
+        retrying.forget(own.database, bulk_id)
+        flash("Nothing was done: nothing that failed or is quarantined matches.")
+        return redirect(back, 303)
     return redirect(url_for("failures.one", bulk_id=bulk_id, back=request.form.get("back") or None), 303)
 
 
@@ -84,8 +90,9 @@ def confirm(bulk_id: str) -> Response:
 
 def _known(session: Session, selected: Selection) -> bool:
     """Say whether what is named by one id is there."""
-    if selected.batch is not None:
-        return batches.by_id(session, selected.batch) is not None
+    batch = selected.batch or (selected.chosen.batch if selected.chosen is not None else None)
+    if batch is not None:
+        return batches.by_id(session, batch) is not None
     return len(selected.studies) != 1 or studies.by_id(session, selected.studies[0]) is not None
 
 

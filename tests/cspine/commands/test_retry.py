@@ -50,6 +50,20 @@ def test_a_group_is_tried_by_a_canary(shell: Shell, settings: Settings, database
     shell("retries", "no-such", status=2)
 
 
+def test_of_what_has_no_member_nothing_is_kept(shell: Shell, database: Database) -> None:
+    for action in (["retry"], ["discard", "--reason", "x"]):
+        shell(*action, "--group", "zzz", status=2)
+        assert "nothing of this group has failed" in shell.error
+        assert shell(*action, "--filter", "reason=corrupt").startswith("0 of 0 studies")
+        assert shell(*action, "--filter", "fingerprint=zzz").startswith("0 of 0 studies")
+    with database.write() as session:
+        makers.batch(session, "empty night")
+    shell("retry", "--batch", "empty night", "--dry-run", status=2)
+    assert shell.lines("retries", "--json") == []
+    with database.read() as session:
+        assert session.scalars(select(Bulk)).all() == []
+
+
 def test_a_canary_is_a_choice(shell: Shell, database: Database) -> None:
     told = shell("retry", "--batch", "night", "--canary")
     assert "1 run first; the others follow if they succeed." in told
