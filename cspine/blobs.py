@@ -9,8 +9,8 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,10 @@ from cspine.reasons import Reason
 CHUNK = 2**20
 PLACES = [f"{number:02x}" for number in range(256)]  # the first two digits of each random key
 PART = ".part"  # ends the name of a file that is being written
+
+
+class BlobFault(ServiceFault):
+    """A blob cannot be opened or read; whether that is its own fault or the whole store's, `probe` tells."""
 
 
 @dataclass(frozen=True)
@@ -103,15 +107,21 @@ class BlobStore:
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
-        """Open a blob as a seekable binary stream; raises `Permanent` (blob_missing) where it is gone."""
+        """Open a blob as a seekable binary stream.
+
+        Raises `Permanent` (blob_missing) where it is gone, `BlobFault` where it cannot be opened or read, and
+        `ServiceFault` where the whole store is away. Errors of whoever reads stay what they are.
+        """
         path = self._path(key)
-        with self._faults(), self._s3.open_blob(self._fs, path) if self._s3 else self._fs.open(path, "rb") as file:
-            yield cast(BinaryIO, file)
+        with self._faults(BlobFault):
+            file = self._s3.open_blob(self._fs, path) if self._s3 else self._fs.open(path, "rb")
+        with file:
+            yield cast(BinaryIO, _Reading(file, self._faults))
 
     def get(self, key: str) -> bytes:
-        """Return a whole blob; for small ones (canonical pictures, previews)."""
+        """Return a whole blob; for small ones (canonical pictures, previews). Raises as `open` does."""
         if self._s3:
-            with self._faults():
+            with self._faults(BlobFault):
                 return bytes(self._fs.cat_file(self._path(key), max_concurrency=1))  # one request, no question before
         with self.open(key) as file:
             return file.read()
@@ -152,6 +162,31 @@ class BlobStore:
             except FileNotFoundError:
                 return []
             return [Found(row["name"][len(self._root) + 1 :], row["size"], _written(row)) for row in rows]
+
+    def probe(self, known: str | None = None) -> None:
+        """Ask whether the store answers: for a blob that was read before, or else for one written now.
+
+        Raises `ServiceFault` where it does not. A store that is full answers: what it has can be read.
+        """
+        try:
+            if known is not None and self._has(known):
+                return
+            key = self.put_bytes(b"are you there")
+            try:
+                self.get(key)
+            finally:
+                self.delete(key)
+        except (Permanent, BlobFault) as error:
+            raise ServiceFault(error.detail, Reason.STORAGE_UNAVAILABLE) from error
+        except ServiceFault as fault:
+            if fault.reason is not Reason.STORAGE_FULL:
+                raise
+
+    def _has(self, key: str) -> bool:
+        """Say whether a blob is there, by reading from it."""
+        with suppress(Permanent), self.open(key) as file:
+            return bool(file.read(1))
+        return False
 
     def clock(self) -> datetime:
         """Return the store's own time: that of a blob written now, which is taken away again."""
@@ -213,8 +248,11 @@ class BlobStore:
             raise
 
     @contextmanager
-    def _faults(self) -> Iterator[None]:
-        """Name the store's errors: a blob that is gone is permanent; a store that is gone or full is nobody's try."""
+    def _faults(self, kind: type[ServiceFault] = ServiceFault) -> Iterator[None]:
+        """Name the store's errors: a blob that is gone is permanent; a store that is gone or full is nobody's try.
+
+        `kind` is that of a store that does not do what it was asked.
+        """
         try:
             yield
         except FileNotFoundError as error:
@@ -223,10 +261,9 @@ class BlobStore:
             raise Permanent("no such blob", Reason.BLOB_MISSING) from error
         except OSError as error:
             full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} or (self._s3 and self._s3.is_full(error))
-            reason = Reason.STORAGE_FULL if full else Reason.STORAGE_UNAVAILABLE
-            raise ServiceFault(type(error).__name__, reason) from error
+            raise kind(type(error).__name__, Reason.STORAGE_FULL if full else Reason.STORAGE_UNAVAILABLE) from error
         except self._foreign as error:
-            raise ServiceFault(type(error).__name__, Reason.STORAGE_UNAVAILABLE) from error
+            raise kind(type(error).__name__, Reason.STORAGE_UNAVAILABLE) from error
 
     def _gone(self, error: FileNotFoundError) -> bool:
         """Say whether the whole store is away: no study may fail for good because a bucket or a mount is missing."""
@@ -234,6 +271,32 @@ class BlobStore:
             with self._faults():
                 return bool(self._s3.bucket_is_gone(self._fs, self._address, error))
         return self._local and not Path(self._root).is_dir()
+
+
+class _Reading:
+    """A blob that is being read: the errors of that get names, and all else is the file's own."""
+
+    def __init__(self, file: BinaryIO, faults: Callable[[type[ServiceFault]], AbstractContextManager[None]]) -> None:
+        self._file, self._faults = file, faults
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def read(self, size: int | None = -1) -> bytes:
+        with self._faults(BlobFault):
+            return self._file.read(-1 if size is None else size)
+
+    def readinto(self, buffer: Any) -> int:
+        with self._faults(BlobFault):
+            return int(self._file.readinto(buffer))  # type: ignore[attr-defined]  # of every buffered stream
+
+    def readline(self, size: int | None = -1) -> bytes:
+        with self._faults(BlobFault):
+            return self._file.readline(-1 if size is None else size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        with self._faults(BlobFault):
+            return self._file.seek(offset, whence)
 
 
 def _s3() -> ModuleType:

@@ -13,7 +13,8 @@ import structlog
 
 from cspine import releases
 from cspine.blobs import BlobStore
-from cspine.errors import Permanent
+from cspine.errors import Permanent, ServiceFault
+from cspine.reasons import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +49,8 @@ def fetch(blobs: BlobStore, identity: str, name: str, cache: Path) -> Path | Non
         except (zipfile.BadZipFile, EOFError):
             log.warning("an export in the blob store is damaged", release=identity[:12], export=name)
             return None
+        except OSError as error:  # of the local copy
+            raise ServiceFault(type(error).__name__, Reason.STORAGE_FULL) from error
         if not _sound(made):
             return None
         try:

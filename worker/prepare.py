@@ -110,7 +110,7 @@ class _Run:
         """Decode one file; one that meets an unnamed fault shall not keep the others from being read."""
         pictures, refusal = None, None
         try:
-            pictures = _pictures(self._own, file)
+            pictures = self._own.reader.read(file.blob_key or "", lambda: _pictures(self._own, file))
         except Skipped as skipped:
             refusal = Disposition.NOT_AN_IMAGE, skipped.reason
         except Refused as refused:

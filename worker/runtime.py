@@ -27,6 +27,7 @@ from cspine.settings import Settings
 from cspine.states import Stage
 from worker.network import Network
 from worker.parent import HOST, stages_of
+from worker.reading import Reader
 
 FIRST_PAUSE, MOST_PAUSE = 0.2, 5.0
 EXPLAIN_NICE = 10  # maps on demand and replays give way to studies that wait
@@ -44,6 +45,7 @@ class Runtime:
         self.database, self.blobs, self.bell = Database.of(settings), BlobStore(settings.blobs), Bell(settings)
         self._patience = settings.outage_seconds if patience is None else patience
         self._doubtful = False
+        self._reader: Reader | None = None
         self._turns = itertools.count(os.getpid())  # children begin at different ones: one that dies often is fair too
 
     def turn(self) -> int:
@@ -54,6 +56,13 @@ class Runtime:
     def network(self) -> Network:
         """The network of the active release."""
         return Network(self.settings, self.database, self.blobs, self.name(Stage.SCREEN))
+
+    @property
+    def reader(self) -> Reader:
+        """Who reads blobs, and tells one that cannot be read from a store that is away."""
+        if self._reader is None or self._reader.blobs is not self.blobs:
+            self._reader = Reader(self.blobs)
+        return self._reader
 
     def name(self, kind: str) -> str:
         """Return the name under which this process claims work: of a stage, or of what may wait (`explain`)."""

@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
@@ -108,7 +109,7 @@ def _outcomes(
 
 def _analyse(own: Runtime, network: Holder, held: Held, chunk: Iterable[Image]) -> list[Answer]:
     card = network.on(held.device).card
-    pictures = [_read(own.blobs, image) for image in chunk]
+    pictures = [own.reader.read(image.canonical_key, partial(_read, own.blobs, image)) for image in chunk]
     began = time.perf_counter()
     batch = np.stack([preprocessing.to_input(picture.pixels, card.input) for picture in pictures])
     found = network.predict(held.device, batch)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cspine.blobs import BlobStore
+from cspine.blobs import BlobFault, BlobStore
 from cspine.errors import Permanent, Refused, ServiceFault
 from cspine.reasons import Reason
 from cspine.settings import Settings
@@ -79,3 +79,29 @@ def test_a_store_without_files_of_its_own() -> None:
     assert blobs.get(key) == b"abc"
     assert list(blobs.keys()) == [key]
     blobs.delete(key)
+
+
+def test_only_errors_of_opening_and_reading_are_the_stores(blobs: BlobStore, settings: Settings) -> None:
+    key, bad = blobs.put_bytes(b"here"), blobs.put_bytes(b"bad")
+    with pytest.raises(ConnectionResetError), blobs.open(key) as file:
+        assert file.read() == b"here"
+        raise ConnectionResetError  # of whoever it is sent to
+    (settings.var / "blobs" / bad).unlink()
+    (settings.var / "blobs" / bad).mkdir()
+    with pytest.raises(BlobFault), blobs.open(bad):
+        pass
+    with pytest.raises(BlobFault):
+        blobs.get(bad)
+    blobs.probe()
+    blobs.probe(key)
+    assert list(blobs.keys()) == [key], "the question leaves nothing behind"
+
+
+def test_a_store_that_is_away_does_not_answer(blobs: BlobStore, settings: Settings) -> None:
+    key = blobs.put_bytes(b"here")
+    folder = settings.var / "blobs"
+    folder.rename(settings.var / "away")
+    folder.write_bytes(b"")
+    for known in (None, key):
+        with pytest.raises(ServiceFault):
+            blobs.probe(known)
