@@ -24,6 +24,8 @@ from cspine.settings import Settings
 CLOCKS = timedelta(minutes=10)  # by which store and database may disagree
 NEVER = datetime.min.replace(tzinfo=UTC)
 TOGETHER = 500
+COUNT_SECONDS = 3600.0  # from the end of one walk to the begin of the next: /metrics tells what it counted
+COUNTED = timedelta(days=1)  # after which a blob counts as an orphan where none is removed
 
 log = structlog.get_logger(__name__)
 
@@ -131,7 +133,7 @@ def clean(database: Database, blobs: BlobStore, settings: Settings, *, dry_run: 
 
 @dataclass
 class Watch:
-    """The walks of a process that goes on: one after the other, a little at a time."""
+    """The walks of a process that goes on: one in an hour, a little at a time; it counts where none is removed, too."""
 
     settings: Settings
     database: Database
@@ -145,7 +147,7 @@ class Watch:
     def go_on(self, seconds: float) -> int:
         """Walk on for so many seconds, and at the end of a walk remove what may be removed; return how many."""
         if self._steps is None:
-            if not self.settings.orphan_hours or self.steady() < self._next:
+            if self.steady() < self._next:
                 return 0
             self._walk = Walk()
             self._steps = walk(self.database, self.blobs, self._grace, self._walk)
@@ -157,19 +159,21 @@ class Watch:
         except BaseException:
             self._steps = None  # a walk that broke off says nothing
             raise
-        self._steps, self._next = None, self.steady() + self._grace.total_seconds() / 2
+        self._steps, self._next = None, self.steady() + min(COUNT_SECONDS, self._grace.total_seconds() / 2)
         return self._end()
 
     @property
     def _grace(self) -> timedelta:
-        return timedelta(hours=self.settings.orphan_hours)
+        return timedelta(hours=self.settings.orphan_hours) or COUNTED
 
     def _end(self) -> int:
-        """Remember what this walk saw, and remove what an earlier one saw too, long enough ago."""
+        """Note what this walk counted, and remove what an earlier one saw too, long enough ago, if at all."""
         moment, found = self.steady(), self._walk
         self._seen = {key: self._seen.get(key, moment) for key in found.orphans}
         with self.database.write() as session:
             blob_names.note(session, blob_bytes=found.size, blobs=found.blobs, blobs_orphaned=len(found.orphans))
+        if not self.settings.orphan_hours:
+            return 0
         if not found.clocks_agree:
             log.warning("store and database disagree about the time: no orphan is removed")
             return 0

@@ -134,6 +134,33 @@ def test_it_can_be_turned_off(database: Database, blobs: BlobStore, settings: Se
     assert Watch(never, database, blobs).go_on(3600) == 0
 
 
+@pytest.mark.parametrize("hours", [0.0, 1.0, 24.0])
+def test_it_counts_each_hour_whatever_is_removed(database: Database, blobs: BlobStore, settings: Settings, age: Age,
+                                                 hours: float) -> None:  # fmt: skip
+    def seen() -> dict[str, int]:
+        with database.read() as session:
+            return blob_names.seen(session)
+
+    clock = Clock()
+    watch = Watch(settings.model_copy(update={"orphan_hours": hours}), database, blobs, clock)
+    old, new = blobs.put_bytes(b"orphan"), blobs.put_bytes(b"on its way")
+    age(old, 25)
+    assert watch.go_on(3600) == 0
+    assert seen() == {"blobs": 2, "blob_bytes": 16, "blobs_orphaned": 1}
+    blobs.put_bytes(b"another")
+    clock.seconds += 1800
+    assert watch.go_on(3600) == 0
+    assert hours == 1.0 or seen()["blobs"] == 2, "not so soon"
+    clock.seconds += 1800
+    gone = watch.go_on(3600)
+    assert seen() == {"blobs": 3, "blob_bytes": 23, "blobs_orphaned": 1}
+    assert (gone, blobs.exists(old)) == ((1, False) if hours == 1.0 else (0, True))
+    clock.seconds += 40 * 3600
+    assert watch.go_on(3600) == (1 if hours == 24.0 else 0)
+    assert blobs.exists(old) is (hours == 0.0)
+    assert blobs.exists(new)
+
+
 def test_a_sweep_removes_only_what_it_has_seen_for_long(database: Database, blobs: BlobStore, settings: Settings,
                                                         age: Age) -> None:  # fmt: skip
     """A clock that was set a day ahead makes everything look old: by the steady clock it is not."""
