@@ -44,11 +44,12 @@ check: $(DEV) ## Lint, format, types and the borders between the folders
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(RUN) $(PEER) ## Measure decoding beside pydicom, the networks, the whole chain and its parts (about 10 minutes)
+bench: $(RUN) $(PEER) ## Measure decoding beside pydicom, networks, the chain and its parts, the queue (half an hour or more)
 	@$(BIN)/python -m tests.bench.decoding
 	@$(BIN)/python -m tests.bench.networks
 	@$(BIN)/python -m tests.bench.saliency
 	@$(BIN)/python -m tests.bench $(ARGS)
+	@missed=0; for part in bulk chain queue; do $(BIN)/python -m tests.bench.$$part || missed=1; done; exit $$missed
 
 chaos: $(DEV) ## Nights in which a monkey kills, freezes, cuts and restarts: nothing lost (SEED=1 SEEDS=1 ARGS=--short)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)

@@ -51,6 +51,13 @@ def test_make_explains_every_target_of_the_design() -> None:
     assert {line.split()[1] for line in told.splitlines()} >= {"setup", "demo", "test", "check", "bench", "up", "help"}
 
 
+def test_make_bench_measures_chain_and_queue_too() -> None:
+    told = subprocess.run(["make", "-n", "bench"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    (parts,) = re.findall(r"for part in ([a-z ]+);.* -m tests\.bench\.\$part", told)
+    assert set(parts.split()) >= {"chain", "queue"}
+    assert [part for part in parts.split() if not (ROOT / "tests" / "bench" / f"{part}.py").exists()] == []
+
+
 def test_each_decision_has_a_number_of_its_own() -> None:
     numbers = [int(DECISION.fullmatch(path.name)[1]) for path in files(".md", below="docs/decisions")]
     assert len(set(numbers)) == len(numbers)
