@@ -34,15 +34,17 @@ def retry(studies: tuple[str, ...], fingerprint: str | None, batch_name: str | N
     if as_json:
         print_json(_as_dict(seen, skipped, dry_run))
     else:
-        click.echo(f"{seen.selected - seen.skipped} of {seen.selected} studies {'would be' if dry_run else 'are'} "
-                   "sent back to work.")  # fmt: skip
-        if seen.canary and (dry_run or seen.held):
-            first = seen.canary if dry_run else seen.sent
+        would = "would be" if dry_run else "are"
+        click.echo(f"{_retried(seen)} of {seen.selected} studies {would} sent back to work.")
+        if seen.state == bulk_moves.STOPPED:
+            click.echo(f"stopped: {seen.outcome}")
+        elif seen.canary and (dry_run or seen.held):
+            first = seen.canary if dry_run else seen.first
             click.echo(f"{first} {'would run' if dry_run else 'run'} first; the others follow if they succeed.")
-            if not dry_run:
-                click.echo(f"`cspine retries {seen.id}` says what becomes of it.")
+        if seen.first:
+            click.echo(f"`cspine retries {seen.id}` says what becomes of it.")
         _tell(skipped, rung)
-    return 1 if skipped else 0
+    return 1 if skipped or seen.state == bulk_moves.STOPPED else 0
 
 
 @click.command()
@@ -79,7 +81,8 @@ def retries(retry_id: str | None, as_json: bool) -> None:
     rows = [(seen.id, f"{seen.confirmed_at or seen.created_at:%Y-%m-%d %H:%M} UTC", seen.created_by,
              f"{seen.action} {seen.words}", seen.state, str(seen.sent), str(seen.held), str(seen.skipped),
              seen.outcome or "") for seen in found]  # fmt: skip
-    print_table("Retries and discards", ("id", "when", "by", "what", "state", "sent", "held", "left out", ""), rows)
+    columns = ("id", "when", "by", "what", "state", "sent", "held", "left out", "outcome")
+    print_table("Retries and discards", columns, rows)
 
 
 def _do(installation: Service, action: str, selection: Selection, reason: str | None,
@@ -103,14 +106,22 @@ def _do(installation: Service, action: str, selection: Selection, reason: str | 
 
 
 def _as_dict(seen: BulkView, skipped: list[tuple[str, str]], dry_run: bool) -> dict[str, Any]:
-    """Return a retry as it is printed; `retried` counts those that wait for the canary, too, which is then named."""
+    """Return a retry as it is printed; where some run first it says what has become of them so far."""
     done: dict[str, Any] = {
         "selected": seen.selected,
-        "retried": seen.selected - seen.skipped,
+        "retried": _retried(seen),
         "skipped": [{"study": study, "reason": reason} for study, reason in skipped],
         "dry_run": dry_run,
     }
-    return done | ({"canary": seen.sent, "held": seen.held, "retry": seen.id} if seen.state == "canary" else {})
+    if not seen.first:
+        return done
+    return done | {"canary": seen.first, "held": seen.held, "retry": seen.id, "state": seen.state,
+                   "outcome": seen.outcome}  # fmt: skip
+
+
+def _retried(seen: BulkView) -> int:
+    """Count what goes back to work: those that wait for the canary, too, but not those that one has held back."""
+    return seen.sent if seen.state == bulk_moves.STOPPED else seen.selected - seen.skipped
 
 
 def _standing(seen: BulkView) -> dict[str, Any]:

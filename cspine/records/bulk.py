@@ -66,6 +66,7 @@ class BulkView:
     held: int  # that have not been sent: they wait, or were held back
     running: int  # of the canary, now
     sent: int  # the canary included
+    first: int  # of them, those that ran first
     skipped: int
     skips: tuple[Skip, ...]
     skipped_studies: tuple[tuple[str, str], ...]  # study and reason, at most 200
@@ -124,6 +125,7 @@ def view(session: Session, bulk_id: str, settings: Settings) -> BulkView | None:
         held=held,
         running=sum(one.verdict == "running" for one in canaries),
         sent=states.get(bulk_moves.SENT, 0) + states.get(bulk_moves.CANARY, 0),
+        first=states.get(bulk_moves.CANARY, 0),
         skipped=sum(one.count for one in skips),
         skips=skips,
         skipped_studies=tuple(skipped(session, bulk_id, SHOWN_SKIPPED)),

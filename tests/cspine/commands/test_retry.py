@@ -1,5 +1,7 @@
 """Retries on the command line: a filter, a canary, and what it says becomes of them."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import select, update
 
@@ -38,16 +40,48 @@ def test_a_group_is_tried_by_a_canary(shell: Shell, settings: Settings, database
         assert session.scalars(select(Bulk)).all() == [], "what was only looked at is not kept"
     (done,) = shell.lines("retry", "--group", "f1", "--json")
     bulk_id = done.pop("retry")
-    assert done == {"selected": 5, "retried": 5, "skipped": [], "dry_run": False, "canary": 1, "held": 4}
+    assert done == {"selected": 5, "retried": 5, "skipped": [], "dry_run": False, "canary": 1, "held": 4,
+                    "state": "canary", "outcome": None}  # fmt: skip
     (listed,) = shell.lines("retries", bulk_id, "--json")
     assert (listed["state"], listed["sent"], listed["held"], listed["what"]) == ("canary", 1, 4, "all of group f1")
     (canary,) = crowd.waiting(database)
     crowd.end(database, settings, canary, crowd.bug())
     retrying.step(database, settings)
-    assert "stopped" in shell("retries")
+    listed_as_text = shell("retries")
+    assert "stopped" in listed_as_text
+    assert "outcome" in listed_as_text
     (stopped,) = shell.lines("retries", "--json")
     assert stopped["outcome"].startswith("1 of 1 tried first failed again")
     shell("retries", "no-such", status=2)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_canary_that_ends_while_the_command_runs(
+    shell: Shell, settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """Workers are quicker than the command: what it says then is not what it was asked to do, but what came of it."""
+    true = retrying.finish
+    with database.write() as session:
+        makers.release(session)
+
+    def finish(*arguments: Any) -> None:
+        for id_ in crowd.waiting(database):
+            crowd.end(database, settings, id_, crowd.bug() if fails else None)
+        true(*arguments)
+
+    monkeypatch.setattr(retrying, "finish", finish)
+    (done,) = shell.lines("retry", "--group", "f1", "--json", status=int(fails))
+    assert done.pop("retry")
+    if not fails:
+        assert done == {"selected": 5, "retried": 5, "skipped": [], "dry_run": False, "canary": 1, "held": 0,
+                        "state": "done", "outcome": None}  # fmt: skip
+        return
+    assert done.pop("outcome").startswith("1 of 1 tried first failed again")
+    assert done == {"selected": 5, "retried": 1, "skipped": [], "dry_run": False, "canary": 1, "held": 4,
+                    "state": "stopped"}  # fmt: skip
+    told = shell("retry", "--group", "f1", status=1).splitlines()
+    assert told[0] == "1 of 4 studies are sent back to work.", "the first has failed in another way by now"
+    assert told[1].startswith("stopped: 1 of 1 tried first failed again")
 
 
 def test_of_what_has_no_member_nothing_is_kept(shell: Shell, database: Database) -> None:
