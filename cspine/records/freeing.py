@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from cspine.database import now
@@ -21,7 +21,7 @@ from cspine.records.endings import close
 from cspine.records.screenings import Ring
 from cspine.settings import Settings
 from cspine.states import Outcome, Stage, State
-from cspine.tables import Attempt, Claim, Screening, new_id
+from cspine.tables import Claim, Screening, new_id
 
 SEPARATOR = ":"
 MOST_LOSSES = 6
@@ -59,15 +59,17 @@ def expire(session: Session, claim_id: str, settings: Settings, outage: datetime
 def lost(session: Session, claim_id: str, settings: Settings, reason: Reason) -> list[Ring]:
     """Free a claim that was lost with its whole worker, or by an outage: nothing says that a study of it did that.
 
-    It is handed back and counts as nobody's attempt. A study that was lost `MOST_LOSSES` times is no bad luck any more:
-    from then on a loss counts like a crash, so that one which takes whole machines down cannot do so for ever.
+    It is handed back and counts as nobody's attempt. A study that was lost `MOST_LOSSES` times with its worker since
+    the last retry by a person is no bad luck any more: from then on such a loss counts like a crash, so that one which
+    takes whole machines down cannot do so for ever. Outages of the database are none of these.
     """
     if not locked(session, claim_id):
         return []
     rows = _members(session, session.get_one(Claim, claim_id))
-    if rows and _losses(session, rows) >= MOST_LOSSES:
+    by_outage = reason is Reason.DATABASE_UNAVAILABLE
+    if not by_outage and any(row.losses >= MOST_LOSSES for row in rows):
         return _free(session, claim_id, settings, Outcome.CRASHED, reason)
-    rings = [_back(session, row, {}) for row in rows]
+    rings = [_back(session, row, {} if by_outage else {"losses": row.losses + 1}) for row in rows]
     close(session, claim_id, Outcome.HANDED_BACK, of_process(reason, Stage(rows[0].stage)) if rows else None)
     return rings
 
@@ -116,19 +118,6 @@ def _free(session: Session, claim_id: str, settings: Settings, outcome: Outcome,
         rings = [ring for row in rows if (ring := _count(session, row, claim, failure, settings))]
     close(session, claim_id, outcome, failure)
     return rings
-
-
-def _losses(session: Session, rows: Sequence[Screening]) -> int:
-    """Count how often the one of these that was lost most often was lost."""
-    query = (
-        select(func.count())
-        .where(Attempt.screening_id.in_([row.id for row in rows]), Attempt.outcome == Outcome.HANDED_BACK,
-               Attempt.reason.is_not(None))
-        .group_by(Attempt.screening_id)
-        .order_by(func.count().desc())
-        .limit(1)
-    )  # fmt: skip
-    return session.scalar(query) or 0
 
 
 def _members(session: Session, claim: Claim) -> Sequence[Screening]:

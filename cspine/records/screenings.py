@@ -15,8 +15,9 @@ from cspine.states import Disposition, Lane, Outcome, Stage, State, sources
 from cspine.tables import Attempt, ReceivedFile, Screening, Study, new_id
 
 FRESH: dict[str, Any] = {
-    "claim_id": None, "release_id": None, "tries": 0, "lone_attempts": 0, "next_try_at": None, "cpu_only": False,
-    "group_id": None, "reason": None, "error_kind": None, "fingerprint": None, "stage": Stage.PREPARE.value,
+    "claim_id": None, "release_id": None, "tries": 0, "lone_attempts": 0, "losses": 0,
+    "next_try_at": None, "cpu_only": False, "group_id": None, "reason": None, "error_kind": None, "fingerprint": None,
+    "stage": Stage.PREPARE.value,
 }  # fmt: skip
 
 

@@ -55,6 +55,8 @@ class Screening(Table):
     cpu_only: Mapped[bool] = mapped_column(default=False)  # it crashed alone on another device
     tries: Mapped[int] = mapped_column(default=0)  # transient errors of its own since the last retry by a person
     lone_attempts: Mapped[int] = mapped_column(default=0)  # attempts alone that ended without an answer
+    # How often it was lost with its whole worker since the last retry by a person
+    losses: Mapped[int] = mapped_column(default=0, server_default="0")
     next_try_at: Mapped[datetime | None]  # while `waiting`
     stage: Mapped[str] = mapped_column(String(8), default="prepare")  # what it waits for or failed in
     # Of the last failure; null when done

@@ -7,7 +7,7 @@ import pytest
 
 from cspine.database import Database
 from cspine.reasons import Reason
-from cspine.records import endings, freeing, heartbeats
+from cspine.records import endings, freeing, heartbeats, screenings
 from cspine.records.screenings import Ring
 from cspine.settings import Settings
 from cspine.states import Stage, State
@@ -162,6 +162,32 @@ def test_a_study_that_is_lost_again_and_again_is_no_bad_luck(database: Database,
         outcomes.append(work.outcomes(database, ids[0])[-1])
     assert outcomes == ["handed_back"] * freeing.MOST_LOSSES + ["crashed"] * settings.max_lone_attempts
     assert work.row(database, ids[0]).state == State.QUARANTINED
+
+
+def lose(database: Database, settings: Settings, id_: int, reason: Reason, times: int) -> str:
+    for _ in range(times):
+        held = work.take(database, settings, id_)
+        with database.write() as session:
+            freeing.lost(session, held.claim_id, settings, reason)
+    return work.outcomes(database, id_)[-1]
+
+
+def test_outages_of_the_database_are_no_losses_that_count(database: Database, settings: Settings) -> None:
+    (only,) = work.make(database, 1)
+    assert lose(database, settings, only, Reason.WORKER_CRASH, freeing.MOST_LOSSES) == "handed_back"
+    assert lose(database, settings, only, Reason.DATABASE_UNAVAILABLE, 2) == "handed_back"
+    assert lose(database, settings, only, Reason.WORKER_CRASH, 1) == "crashed"
+    assert work.row(database, only).lone_attempts == 1
+
+
+def test_a_retry_by_a_person_forgets_earlier_losses(database: Database, settings: Settings) -> None:
+    (only,) = work.make(database, 1)
+    lose(database, settings, only, Reason.WORKER_CRASH, freeing.MOST_LOSSES)
+    work.set_state(database, only, State.FAILED)
+    with database.write() as session:
+        assert screenings.restart(session, only)
+    work.set_state(database, only, State.READY)
+    assert lose(database, settings, only, Reason.WORKER_CRASH, 1) == "handed_back"
 
 
 def test_a_company_that_is_lost_runs_together_again(database: Database, settings: Settings) -> None:
