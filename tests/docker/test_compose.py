@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from cspine.settings import Settings
 from tests.conftest import ROOT
 from tests.docker.compose import FILES, VALUES, Missing, load, variables
 
@@ -55,6 +56,16 @@ def test_our_services_run_in_production_without_rights_that_they_do_not_need() -
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert "user" not in service  # the images' own, who is not root
+
+
+def test_what_an_installer_chooses_reaches_every_service() -> None:
+    chosen = {"TIMEZONE": "Europe/Vienna", "OVERNIGHT_WINDOW": "22:00-06:00", "METRICS_TOKEN": "0123456789abcdef"}
+    made = load(FILES[0], VALUES | chosen)["services"]
+    for name in OURS:
+        given = Settings.model_validate(made[name]["environment"])
+        assert (given.site_timezone, given.overnight_window) == ("Europe/Vienna", "22:00-06:00"), name
+        assert Settings.model_validate(SERVICES[name]["environment"]).overnight_window == ""
+    assert Settings.model_validate(made["web"]["environment"]).metrics_token == chosen["METRICS_TOKEN"]
 
 
 def test_the_database_is_migrated_before_anything_else_starts() -> None:
