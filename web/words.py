@@ -46,6 +46,7 @@ BULK_STATES = {
     "stopped": "Stopped by its canary",
     "done": "Sent",
 }
+DISCARD_STATES = BULK_STATES | {"released": "Being discarded", "done": "Discarded"}
 REPLAY_STATES = {
     "running": "under way",
     "stopped": "stopped: the candidate cannot be loaded",
@@ -82,7 +83,7 @@ def init(app: Flask, settings: Settings) -> None:
         "BUCKETS": {bucket.value: words for bucket, words in BUCKETS.items()},
         "KINDS": KINDS,
         "ACTIONS": ACTIONS,
-        "BULK_STATES": BULK_STATES,
+        "bulk_state": bulk_state,
         "PROGRESS": PROGRESS,
         "REPLAY_STATES": REPLAY_STATES,
         "said": said,
@@ -91,6 +92,11 @@ def init(app: Flask, settings: Settings) -> None:
         "utcnow": lambda: datetime.now(UTC),
         "zone_name": settings.site_timezone,
     }
+
+
+def bulk_state(action: str, state: str) -> str:
+    """Say where a retry or a discard stands."""
+    return (DISCARD_STATES if action == "discard" else BULK_STATES)[state]
 
 
 def local(moment: datetime, zone: ZoneInfo) -> Markup:

@@ -197,7 +197,11 @@ def test_discard_asks_for_a_reason_and_cancels(reader: Browser, fail: Fail, data
     assert states(database) == [State.FAILED] * 2
     reader.post(f"{page}/confirm")
     assert states(database) == [State.CANCELLED] * 2
-    assert "2</span> studies are discarded" in reader.get(page).text
+    text = reader.get(page).text
+    assert "2</span> studies are discarded" in text
+    assert "<strong>Discarded</strong>" in text
+    assert "Sent" not in text
+    assert "<strong>Discarded</strong>" in reader.get("/failures").text
     with database.read() as session:
         assert session.scalars(select(Bulk.reason)).all() == ["a <test> card"]
 
