@@ -1,5 +1,7 @@
 """`cspine deadline`: by when a batch is to be done."""
 
+from zoneinfo import ZoneInfo
+
 import click
 
 from cspine import deadline as deadlines
@@ -24,4 +26,8 @@ def deadline(batch: str, when: str) -> None:
         batches.set_deadline(session, row.id, chosen, ACTOR)
         row = session.get_one(Batch, row.id, populate_existing=True)
         told = forecasts.of_batch(session, row, installation.settings)
-    click.echo(f"Batch {row.name}: {told.sentence(zone)}" if chosen else f"Batch {row.name} has no deadline.")
+    if chosen is None:
+        click.echo(f"Batch {row.name} has no deadline.")
+        return
+    click.echo(f"Batch {row.name} is to be done by {chosen.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone}).")
+    click.echo(told.sentence(zone))

@@ -5,6 +5,7 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -85,7 +86,10 @@ def test_a_batchs_forecast_says_why_no_end_is_known(shell: Shell, database: Data
 def test_a_deadline_is_the_sites_and_doctor_warns_that_it_will_be_missed(shell: Shell, database: Database) -> None:
     own = night(database, State.DONE, State.RECEIVED)
     tomorrow = datetime.now(UTC) + timedelta(days=1)
-    assert "will be missed" in shell("deadline", own.name, f"{tomorrow:%Y-%m-%d}T12:00+00:00")
+    told = shell("deadline", own.name, f"{tomorrow:%Y-%m-%d}T12:00+00:00").splitlines()
+    site = tomorrow.replace(hour=12, minute=0).astimezone(ZoneInfo("Europe/Vienna"))
+    assert told[0] == f"Batch night is to be done by {site:%Y-%m-%d %H:%M} (Europe/Vienna)."
+    assert "will be missed" in told[1]
     with database.read() as session:
         deadline = session.get_one(Batch, own.id).deadline
     assert deadline == tomorrow.replace(hour=12, minute=0, second=0, microsecond=0)
