@@ -145,13 +145,18 @@ def _look(database: Database, blobs: BlobStore, bulk_id: str) -> None:
 
 def _files(database: Database, bulk_id: str, places: int) -> Iterator[tuple[int, str]]:
     """Give files to be looked up, each with its member's place; never more of them at once than one bite."""
-    rest = range(min(FIRST, places), places)
-    chosen = random.Random(bulk_id).sample(rest, min(len(rest), MOST_PLACES))  # noqa: S311  # a sample, no secret
-    bites = [list(range(rest.start)), *(chosen[start : start + BITE] for start in range(0, len(chosen), BITE))]
-    for bite in bites:
+    for bite in _bites(bulk_id, places):
         with database.read() as session:
             found = freezing.inputs(session, bulk_id, bite, MOST_FILES)
         yield from sorted((position, key) for position, key in found)
+
+
+def _bites(bulk_id: str, places: int) -> Iterator[Sequence[int]]:
+    """Give places, those that are looked at together: the first, then the others at random."""
+    yield range(min(FIRST, places))
+    others = range(FIRST, places)
+    chosen = random.Random(bulk_id).sample(others, min(len(others), MOST_PLACES))  # noqa: S311  # a sample, no secret
+    yield from (chosen[start : start + BITE] for start in range(0, len(chosen), BITE))
 
 
 def _exists(blobs: BlobStore, key: str) -> bool:

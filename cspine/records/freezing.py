@@ -47,8 +47,24 @@ def freeze(session: Session, action: str, selection: Selection, actor: str, reas
     return bulk.id
 
 
-def inputs(session: Session, bulk_id: str) -> Sequence[Row[int, str]]:
-    """Return the stored files that a retry would read, each with the position of its member.
+def size(session: Session, bulk_id: str) -> tuple[int, int]:
+    """Return how many places the members take, and how many stored files a retry would read."""
+    places = session.scalar(select(func.max(BulkMember.position)).where(BulkMember.bulk_id == bulk_id))
+    files = [session.scalars(query.with_only_columns(func.count())).one() for query in _inputs(bulk_id)]
+    return 0 if places is None else places + 1, sum(files)
+
+
+def inputs(session: Session, bulk_id: str, positions: Sequence[int], limit: int) -> Sequence[Row[int, str]]:
+    """Return stored files that a retry of the members at these places would read, each with its member's place.
+
+    At most `limit` of each kind: a study may have thousands of files.
+    """
+    mine = BulkMember.position.in_(positions)
+    return [row for query in _inputs(bulk_id) for row in session.execute(query.where(mine).limit(limit))]
+
+
+def _inputs(bulk_id: str) -> tuple[Select[int, str], Select[int, str]]:
+    """Select the originals and the pictures that a retry would read.
 
     Of a file that is decoded already its pictures are there, or the study says that they are missing.
     """
@@ -62,10 +78,8 @@ def inputs(session: Session, bulk_id: str) -> Sequence[Row[int, str]]:
     )
     originals = query.where(again, ReceivedFile.disposition.in_((Disposition.ACCEPTED, Disposition.REJECTED)))
     pictures = query.where(~again, ReceivedFile.disposition == Disposition.ACCEPTED)
-    pictures = pictures.join(Image, Image.file_id == ReceivedFile.id).with_only_columns(
-        BulkMember.position, Image.canonical_key
-    )
-    return [*session.execute(originals), *session.execute(pictures)]
+    pictures = pictures.join(Image, Image.file_id == ReceivedFile.id)
+    return originals, pictures.with_only_columns(BulkMember.position, Image.canonical_key)
 
 
 def note_inputs(session: Session, bulk_id: str, files: int, looked: int, gone: Sequence[int]) -> None:

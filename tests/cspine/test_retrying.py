@@ -1,6 +1,5 @@
 """Retries in bulk, from the preview to the end: frozen, confirmed once, tried by a canary, never left hanging."""
 
-import shutil
 import threading
 from datetime import timedelta
 from functools import partial
@@ -12,9 +11,8 @@ from sqlalchemy.orm import Session
 from cspine import canary
 from cspine.blobs import BlobStore
 from cspine.database import Database
-from cspine.errors import ServiceFault, Usage
+from cspine.errors import Usage
 from cspine.queue import MOST_BELLS
-from cspine.reasons import Reason
 from cspine.records import bulk as views
 from cspine.records import screenings, sweep
 from cspine.records.filters import Filter
@@ -46,29 +44,6 @@ def test_a_preview_changes_nothing_and_says_what_would_be(own: Retries) -> None:
     assert seen.expected is not None
     assert set(crowd.states(own.database, studies)) == {State.FAILED}
     assert own.rings == []
-
-
-def test_a_store_that_is_away_holds_up_no_preview(own: Retries) -> None:
-    own.failed(3)
-    assert own.blobs.folder
-    shutil.rmtree(own.blobs.folder)
-    seen = own.view(own.preview())
-    assert (seen.state, seen.held, seen.files, seen.looked, seen.gone) == ("previewed", 3, 3, 0, 0)
-
-
-def test_a_store_that_breaks_off_is_asked_no_more(own: Retries, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-
-    def exists(_: BlobStore, key: str) -> bool:
-        asked.append(key)
-        if len(asked) > 2:
-            raise ServiceFault("", Reason.STORAGE_UNAVAILABLE)
-        return True
-
-    own.failed(5)
-    monkeypatch.setattr(BlobStore, "exists", exists)
-    seen = own.view(own.preview())
-    assert (len(asked), seen.held, seen.looked, seen.gone) == (3, 5, 2, 0)
 
 
 def test_what_the_release_has_answered_is_counted(own: Retries) -> None:
