@@ -6,12 +6,14 @@ the thread hands back as soon as the database answers: an outage counts as nobod
 
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 
 import structlog
 
 from cspine.database import Database
 from cspine.errors import ServiceFault
+from cspine.queue import Bell
 from cspine.records import claims, freeing
 from cspine.records.claims import Held, LeaseLost
 from cspine.settings import Settings
@@ -56,10 +58,13 @@ class Lease:
     def _hand_back(self) -> bool:
         try:
             with self._database.write() as session:
-                freeing.hand_back(session, self._held.claim_id)
+                rings = freeing.hand_back(session, self._held.claim_id)
         except ServiceFault:
             return False
         log.warning("handed back after an outage", stage=self._held.stage.value, studies=len(self._held.members))
+        with suppress(ServiceFault):  # without a broker the sweep rings
+            for ring in rings[:1]:  # one bell is enough: it is passed on as long as there is work
+                Bell(self._settings).ring(ring.stage, ring.lane, [ring.screening_id])
         return True
 
     def _renew(self) -> None:

@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -29,6 +30,7 @@ from worker.liveness import Liveness
 BEAT_SECONDS = 10.0
 LOOK_SECONDS = 2.0
 LAST_SECONDS, LAST_PAUSE = 4.0, 0.5  # that the end waits for a database that is away
+RING_SECONDS = 1.0  # that the end waits for the broker
 STUCK_STATUS = 75
 HOST = socket.gethostname()
 
@@ -49,7 +51,7 @@ class Parent:
         self._database, self._bell = Database.of(settings), Bell(settings)
         self._liveness, self._pulse = Liveness(consumer, self._bell.alive), Pulse(settings)
         self._done = threading.Event()
-        self._owed: list[Callable[[], None]] = []  # what could not be freed while the database was away
+        self._owed: deque[Callable[[], None]] = deque()  # what could not be freed while the database was away
         self._fault = float("-inf")  # when the database was last seen to be away, on the steady clock
 
     def run(self) -> None:
@@ -160,12 +162,23 @@ class Parent:
             self._bell.ring(ring.stage, ring.lane, [ring.screening_id])
 
     def _return_all(self) -> None:
+        """Hand back, and wake others for it: one bell is enough for a claim, and without a broker the sweep rings."""
+        rings: list[Ring] = []
+        maps: list[int] = []
         with self._database.write() as session:
             for kind in self._kinds:
                 for claim in freeing.open_claims(session, self._name(kind)):
-                    freeing.hand_back(session, claim.id)
+                    rings += freeing.hand_back(session, claim.id)[:1]
             if self._explains:
-                explanations.free(session, self._name(EXPLAIN), Reason.WORKER_CRASH, counts=False)
+                maps += explanations.free(session, self._name(EXPLAIN), Reason.WORKER_CRASH, counts=False)
+
+        def ring() -> None:
+            self._ring(rings)
+            self._bell.ask(maps)
+
+        ringing = threading.Thread(target=self._safely, args=(ring,), name="last bells", daemon=True)
+        ringing.start()
+        ringing.join(RING_SECONDS)
 
     def _name(self, kind: str, *child: int) -> str:
         return freeing.worker_name(HOST, kind, os.getpid(), *child)
@@ -175,10 +188,9 @@ class Parent:
             self._owed.append(work)
 
     def _pay(self) -> None:
-        """Do what could not be done while the database was away."""
-        owed, self._owed = self._owed, []
-        for work in owed:
-            self._owe(work)
+        """Do what could not be done while the database was away; the pool's thread may add to it meanwhile."""
+        for _ in range(len(self._owed)):
+            self._owe(self._owed.popleft())
 
     def _safely(self, work: Callable[[], None]) -> bool:
         """Do something that a service may keep from being done; false where the database did."""

@@ -109,3 +109,35 @@ def test_a_task_that_took_too_long_without_an_outage_is_counted(
     own.free(77, Reason.TIMED_OUT, seconds=5.0)
     assert work.outcomes(database, id_) == ["crashed"]
     assert work.row(database, id_).lone_attempts == 1
+
+
+def test_what_is_handed_back_at_the_end_is_rung_for(
+    own: Parent, settings: Settings, database: Database, bell: Bell
+) -> None:
+    work.make(database, 3, State.RECEIVED)
+    work.prepare(database, settings, worker=freeing.worker_name(HOST, Stage.PREPARE, os.getpid(), 77))
+    own._return_all()
+    assert bell.depth(Stage.PREPARE, "normal") == 1
+
+
+def test_without_a_broker_it_is_handed_back_all_the_same(settings: Settings, database: Database) -> None:
+    away = Parent(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), [Stage.PREPARE])
+    (id_,) = work.make(database, 1, State.RECEIVED)
+    work.prepare(database, settings, worker=freeing.worker_name(HOST, Stage.PREPARE, os.getpid(), 77))
+    assert away._safely(away._return_all)
+    assert work.row(database, id_).state == State.RECEIVED
+    away.end()
+
+
+def test_what_is_added_while_debts_are_paid_is_kept(own: Parent) -> None:
+    done: list[str] = []
+
+    def adds() -> None:
+        own._owed.append(lambda: done.append("later"))
+        done.append("first")
+
+    own._owed.append(adds)
+    own._pay()
+    assert done == ["first"]
+    own._pay()
+    assert done == ["first", "later"]
