@@ -13,7 +13,6 @@ from cspine.states import Lane
 
 U, N, O = Lane.URGENT, Lane.NORMAL, Lane.OVERNIGHT  # noqa: E741  # as the row below shows them
 TURNS = (U, U, N, U, U, O, U, N, U, U)
-ALL = "all"  # what a pause of the whole queue is called
 
 
 def order(turn: int, lanes: Collection[Lane] = tuple(Lane)) -> tuple[Lane, ...]:
@@ -23,12 +22,7 @@ def order(turn: int, lanes: Collection[Lane] = tuple(Lane)) -> tuple[Lane, ...]:
 
 
 def open_lanes(moment: datetime, settings: Settings, paused: Collection[str] = ()) -> tuple[Lane, ...]:
-    """Return the lanes from which work may be claimed at a moment, the most urgent first.
-
-    `paused` holds names of lanes, or `all`.
-    """
-    if ALL in paused:
-        return ()
+    """Return the lanes from which work may be claimed at a moment, the most urgent first; `paused` names lanes."""
     closed = set(paused)
     span = window(moment, settings)
     if span is not None and moment < span[0]:
