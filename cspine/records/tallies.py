@@ -65,6 +65,19 @@ class Attempts:
         """Return both together."""
         return Attempts(self.ended + other.ended, self.again + other.again, self.expired + other.expired)
 
+    @property
+    def outcomes(self) -> dict[tuple[str, str], int]:
+        """Attempts by stage and outcome, each of these from 0 on.
+
+        A monitor sees how much a counter grows, and of one that begins with its first value it sees nothing: the first
+        thousand failures for a new reason would be none.
+        """
+        found = {(stage, outcome): 0 for stage in (*map(str, Stage), REPLAY)
+                 for outcome in map(str, Outcome) if outcome != Outcome.RUNNING}  # fmt: skip
+        for (stage, outcome, _), count in self.ended.items():
+            found[stage, outcome] = found.get((stage, outcome), 0) + count
+        return found
+
 
 @dataclass
 class Claims:

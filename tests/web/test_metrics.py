@@ -190,6 +190,21 @@ def test_the_past(database: Database, read: Read) -> None:
     }, "it makes no difference what the sweep has counted already"
 
 
+def test_each_stage_and_outcome_is_counted_from_nought_on(database: Database, read: Read) -> None:
+    fresh = {key[1:]: value for key, value in read().items() if key[0] == "attempts_ended_total"}
+    assert set(fresh) == {(stage, outcome.value) for stage in ("prepare", "screen", "replay")
+                          for outcome in Outcome if outcome is not Outcome.RUNNING}  # fmt: skip
+    assert set(fresh.values()) == {0}
+    with database.write() as session:
+        study = makers.study(session, makers.batch(session))
+        screening = session.query(Screening).filter_by(study_id=study.id).one()
+        for number, reason in enumerate(("corrupt", "timed_out"), 1):
+            makers.attempt(session, screening, number=number, stage="prepare", outcome=Outcome.FAILED,
+                           ended_at=makers.NIGHT, reason=reason)  # fmt: skip
+    later = {key[1:]: value for key, value in read().items() if key[0] == "attempts_ended_total"}
+    assert later == fresh | {("prepare", "failed"): 2}
+
+
 def test_no_counter_while_there_is_too_much_to_count(database: Database, read: Read,
                                                      monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     monkeypatch.setattr(tallies, "MOST_LEFT", 0)

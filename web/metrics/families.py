@@ -53,6 +53,7 @@ COUNTERS = {
     "files_received": Family("Files received."),
     "files_received_bytes": Family("Bytes of the files that were kept."),
     "attempts": Family("Attempts that ended.", ("stage", "outcome", "reason")),
+    "attempts_ended": Family("The same without the reason, each stage and outcome from 0 on.", ("stage", "outcome")),
     "retries": Family("Attempts of a stage that their study had been tried in before, hand-backs apart.", ("stage",)),
     "leases_expired": Family("Claims whose lease ran out.", ("stage",)),
 }

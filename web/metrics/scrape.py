@@ -135,6 +135,7 @@ def _past(session: Session) -> Iterator[Metric]:
     yield counter("files_received", [((), tally.files)])
     yield counter("files_received_bytes", [((), tally.kept_bytes)])
     yield counter("attempts", tally.attempts.ended.items())
+    yield counter("attempts_ended", tally.attempts.outcomes.items())
     yield counter("retries", (([stage], tally.attempts.again[stage]) for stage in Stage))
     yield counter("leases_expired", (([stage], tally.attempts.expired[stage]) for stage in Stage))
     yield histogram("claim_duration_seconds", (([stage], one) for stage, one in tally.claims.seconds.items()))
