@@ -25,9 +25,11 @@ from cspine.failure import Failure
 from cspine.reasons import Reason
 from cspine.records import claims, endings, images, studies
 from cspine.records.claims import Held, LeaseLost, Member
+from cspine.records.endings import Settled
 from cspine.records.screenings import Ring
 from cspine.states import Disposition, Stage
 from cspine.tables import ReceivedFile
+from worker import writing
 from worker.lease import Lease
 from worker.runtime import Runtime
 
@@ -85,6 +87,7 @@ class _Run:
     def __init__(self, own: Runtime, held: Held) -> None:
         self._own, self._held = own, held
         self._taken: list[Taken] = []  # not stored yet
+        self._together = True  # until it is seen that the members cannot be stored together
         self._errors: dict[int, dict[int, Exception]] = defaultdict(dict)  # by screening and file
 
     def decode(self, files: dict[str, list[ReceivedFile]], lease: Lease) -> list[Member]:
@@ -100,7 +103,7 @@ class _Run:
                     return done
                 lease.insist()
                 self._take(member, file)
-                if time.monotonic() - stored > STORE_SECONDS:
+                if self._together and time.monotonic() - stored > STORE_SECONDS:
                     self._store()
                     stored = time.monotonic()
             done.append(member)
@@ -128,27 +131,32 @@ class _Run:
         def store(session: Session) -> set[int]:
             return self._write(session, claims.kept(session, self._held))
 
-        self._stored(self._own.write(store))
+        stored = writing.ahead(self._own, self._held, store)
+        self._together = stored is not None
+        if stored is not None:
+            self._stored(stored)
 
     def finish(self, done: Sequence[Member]) -> None:
         """Store the rest and settle the claim: what was not done goes back to work."""
         begun = [member for member in self._held.members if member in done or member.screening_id in self._errors]
 
-        def write(session: Session) -> tuple[set[int], list[Ring]]:
-            tries = claims.kept(session, self._held)
+        def write(session: Session, part: Held) -> tuple[set[int], Settled]:
+            tries = claims.kept(session, part)
             stored = self._write(session, tries)
             failures = self._failures(session, [one for one in begun if one.screening_id in tries], done, tries)
-            back = [one for one in self._held.members if one not in done and one.screening_id not in failures]
-            settled = endings.settle(session, self._held, self._own.settings, failures, back)
+            back = [one for one in part.members if one not in done and one.screening_id not in failures]
+            settled = endings.settle(session, part, self._own.settings, failures, back)
             if settled.succeeded:
                 studies.refresh(session, *(member.study_id for member in settled.succeeded))
-            # One bell each is enough: whoever hears it takes all that is there, and passes it on.
-            ready = [Ring(Stage.SCREEN, one.lane, one.screening_id) for one in settled.succeeded[:1]]
-            return stored, ready + [Ring(Stage.PREPARE, one.lane, one.screening_id) for one in settled.returned[:1]]
+            return stored, settled
 
-        stored, rings = self._own.write(write)
-        self._stored(stored)
-        self._own.ring(rings)
+        written = writing.settle(self._own, self._held, write)
+        self._stored({file_id for stored, _ in written for file_id in stored})
+        # One bell each is enough: whoever hears it takes all that is there, and passes it on.
+        ready = [one for _, settled in written for one in settled.succeeded][:1]
+        returned = [one for _, settled in written for one in settled.returned][:1]
+        self._own.ring([Ring(Stage.SCREEN, one.lane, one.screening_id) for one in ready]
+                       + [Ring(Stage.PREPARE, one.lane, one.screening_id) for one in returned])  # fmt: skip
 
     def _write(self, session: Session, kept: Collection[int]) -> set[int]:
         """Write what was taken of members that are still held; return the files whose pictures have rows now."""

@@ -18,7 +18,7 @@ from cspine.queue import EXPLAIN
 from cspine.records import endings, results, shadows
 from cspine.records.claims import CPU, Held
 from cspine.records.shadows import Turn
-from worker import idle, screen
+from worker import idle, screen, writing
 from worker.lease import Lease
 from worker.network import Holder, Unfit, forget_networks, unnamed
 from worker.runtime import Runtime
@@ -60,12 +60,12 @@ def run(own: Runtime, held: Held, lease: Lease) -> None:
     release_id = held.release_id
     answers, failures = screen.examine(own, _candidate, held, lease)
 
-    def write(session: Session) -> None:
-        settled = endings.settle(session, held, own.settings, failures)
-        results.add(session, held, settled.kept, answers, shadow=True)
+    def write(session: Session, part: Held) -> None:
+        settled = endings.settle(session, part, own.settings, failures)
+        results.add(session, part, settled.kept, answers, shadow=True)
         shadows.answered(session, settled.succeeded, release_id)
 
-    own.write(write)
+    writing.settle(own, held, write)
 
 
 def _load(own: Runtime, turn: Turn) -> bool:

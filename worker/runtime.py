@@ -25,6 +25,7 @@ from cspine.records.claims import Held
 from cspine.records.screenings import Ring
 from cspine.settings import Settings
 from cspine.states import Stage
+from worker import writing
 from worker.network import Network
 from worker.parent import HOST, stages_of
 from worker.reading import Reader
@@ -114,7 +115,7 @@ class Runtime:
         failures = {member.screening_id: described for member in held.members}
         log.warning("attempt failed", stage=held.stage.value, reason=described.reason.value, place=described.place,
                     kind=type(error).__name__, studies=len(failures))  # fmt: skip
-        self.write(lambda session: endings.settle(session, held, self.settings, failures))
+        writing.settle(self, held, lambda session, part: endings.settle(session, part, self.settings, failures))
 
     def crash(self, held: Held, reason: Reason) -> None:
         """Record that an attempt did not survive, although its process did."""

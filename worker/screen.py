@@ -21,6 +21,7 @@ from cspine.records import claims, endings, images, results, studies
 from cspine.records.claims import Held, LeaseLost
 from cspine.states import Stage
 from cspine.tables import Image
+from worker import writing
 from worker.answers import answer
 from worker.lease import Lease
 from worker.network import Holder
@@ -62,13 +63,13 @@ def run(own: Runtime, held: Held, lease: Lease) -> None:
     """Analyse every image of the claimed studies that this release has no answer for, and write all of it at once."""
     answers, failures = examine(own, own.network, held, lease)
 
-    def write(session: Session) -> None:
-        kept = endings.settle(session, held, own.settings, failures).kept
-        results.add(session, held, kept, answers)
+    def write(session: Session, part: Held) -> None:
+        kept = endings.settle(session, part, own.settings, failures).kept
+        results.add(session, part, kept, answers)
         if kept:
             studies.refresh(session, *(member.study_id for member in kept))
 
-    own.write(write)
+    writing.settle(own, held, write)
 
 
 def examine(own: Runtime, network: Holder, held: Held, lease: Lease) -> tuple[Answers, Failures]:

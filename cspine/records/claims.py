@@ -56,6 +56,7 @@ class Held:
     device: str
     release_id: int | None
     members: tuple[Member, ...]
+    part: bool = False  # a part of what the claim holds: settling it does not end the claim
 
 
 def for_prepare(session: Session, worker: str, settings: Settings, turn: int) -> Held | None:
@@ -181,14 +182,15 @@ def insist(session: Session, held: Held, member: Member) -> None:
 
 
 def kept(session: Session, held: Held) -> dict[int, int]:
-    """Lock the claim and what it still holds; return how many tries each of these has used up before this attempt.
+    """Lock the claim and all that it still holds; return how many tries each member has used up before this attempt.
 
     Raises `LeaseLost` where the claim has ended.
     """
     if not locked(session, held.claim_id):
         raise LeaseLost("the claim has ended")
     query = select(Screening.id, Screening.tries).where(Screening.claim_id == held.claim_id).order_by(Screening.id)
-    return dict(session.execute(query.with_for_update()).all())
+    members = {member.screening_id for member in held.members}
+    return {id_: tries for id_, tries in session.execute(query.with_for_update()).all() if id_ in members}
 
 
 def _lanes(session: Session, settings: Settings, turn: int) -> Sequence[Lane]:

@@ -12,7 +12,7 @@ from cspine.backoff import decide
 from cspine.database import clock
 from cspine.failure import Failure, at_station
 from cspine.records import studies
-from cspine.records.claims import CLAIMS, SCREENINGS, WORK, Held, Member
+from cspine.records.claims import CLAIMS, SCREENINGS, WORK, Held, Member, locked
 from cspine.settings import Settings
 from cspine.states import HELD, SHADOW, Outcome, Stage, State
 from cspine.tables import Attempt, Screening
@@ -39,11 +39,12 @@ def settle(session: Session, held: Held, settings: Settings, failures: Mapping[i
            back: Collection[Member] = ()) -> Settled:  # fmt: skip
     """End a claim: members with a failure fail, those of `back` go back to work uncounted, the others succeed.
 
+    Of a part of a claim the members end so, and the claim does not.
     What the caller writes for the members that were kept belongs to the same transaction, and `studies.refresh` for
     them comes after it; of shadows it is none.
     """
     failures = failures or {}
-    if not _end_claim(session, held.claim_id):
+    if not (locked if held.part else _end_claim)(session, held.claim_id):
         return Settled()
     given = {member.screening_id for member in back}
     hopeful = [one for one in held.members if one.screening_id not in failures and one.screening_id not in given]

@@ -1,14 +1,17 @@
 """Neighbours in one claim: what is wrong with one of them is nobody else's try, and keeps nobody waiting."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from cspine.blobs import BlobFault, BlobStore
 from cspine.database import Database
+from cspine.records import images, results, studies
 from cspine.states import State
-from cspine.tables import Image, ReceivedFile
+from cspine.tables import Claim, Image, ReceivedFile, Screening
 from tests.cspine.records import work
 from tests.worker.conftest import Activate, Receive, png
 from worker import prepare, screen, tasks
@@ -125,3 +128,79 @@ def test_a_fault_that_passes_at_once_is_no_try(
     prepared(own)
     assert work.states(database, ids) == {State.READY}
     assert [work.row(database, id_).tries for id_ in ids] == [0, 0]
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, module: object, name: str, concerns: Callable[..., bool]) -> None:
+    """Let a function of the records fail where a call of it concerns one study, whoever else it concerns."""
+    true = getattr(module, name)
+
+    def failing(*arguments: Any, **named: Any) -> Any:
+        if concerns(*arguments):
+            raise ValueError("what only this study's rows meet")
+        return true(*arguments, **named)
+
+    monkeypatch.setattr(module, name, failing)
+
+
+@pytest.mark.parametrize("on_the_way", [False, True])
+def test_pictures_that_cannot_be_written_are_a_try_of_their_own_study(
+    own: Runtime, receive: Receive, database: Database, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch,
+    on_the_way: bool,
+) -> None:  # fmt: skip
+    if on_the_way:
+        monkeypatch.setattr(prepare, "STORE_SECONDS", -1.0)
+    ids = receive(png(1), png(2), png(3))
+    key = file_key(database, ids[1])
+    with database.read() as session:
+        file_id = session.scalars(select(ReceivedFile.id).where(ReceivedFile.blob_key == key)).one()
+    refuse(monkeypatch, images, "add", lambda _, decoded: file_id in {one.file_id for one in decoded})
+    prepared(own)
+    row = work.row(database, ids[1])
+    assert (row.state, row.tries, row.reason) == (State.WAITING, 1, "internal_error")
+    assert "ValueError" in (work.attempts(database, ids[1])[0].traceback or "")
+    assert work.states(database, [ids[0], ids[2]]) == {State.READY}
+    assert {work.row(database, id_).tries for id_ in (ids[0], ids[2])} == {0}
+    assert len(list(blobs.keys())) == 3 + 2 * 3, "nothing is left of the pictures that came to nothing"
+    assert open_claims(database) == 0
+
+
+def open_claims(database: Database) -> int:
+    with database.read() as session:
+        return session.scalar(select(func.count()).where(Claim.ended_at.is_(None))) or 0
+
+
+@pytest.mark.parametrize("what", ["result", "study"])
+def test_answers_that_cannot_be_written_are_a_try_of_their_own_study(
+    own: Runtime, receive: Receive, activate: Activate, database: Database, tiny_release: Path,
+    monkeypatch: pytest.MonkeyPatch, what: str,
+) -> None:  # fmt: skip
+    activate(tiny_release)
+    ids = receive(png(1), png(2), png(3))
+    prepared(own)
+    study_id = work.row(database, ids[1]).study_id
+    if what == "result":
+        refuse(monkeypatch, results, "add", lambda _session, _held, kept, _answers: study_id in
+               {member.study_id for member in kept})  # fmt: skip
+    else:
+        done = select(Screening.state).where(Screening.study_id == study_id)
+        refuse(monkeypatch, studies, "refresh", lambda session, *study_ids: study_id in study_ids
+               and session.scalar(done) == State.DONE)  # fmt: skip
+    screened(own)
+    row = work.row(database, ids[1])
+    assert (row.state, row.tries, row.reason) == (State.WAITING, 1, "internal_error")
+    assert work.states(database, [ids[0], ids[2]]) == {State.DONE}
+    assert open_claims(database) == 0
+
+
+def test_one_of_which_not_even_the_failure_can_be_written_stays_in_the_claim_alone(
+    own: Runtime, receive: Receive, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = receive(png(1), png(2), png(3))
+    study_id = work.row(database, ids[1]).study_id
+    refuse(monkeypatch, studies, "refresh", lambda _session, *study_ids: study_id in study_ids)
+    held = prepare.claim(own)
+    assert held is not None
+    tasks.attempt(own, held, prepare.run)
+    assert work.states(database, [ids[0], ids[2]]) == {State.READY}
+    row = work.row(database, ids[1])
+    assert (row.state, row.claim_id, open_claims(database)) == (State.PREPARING, held.claim_id, 1)
