@@ -10,6 +10,7 @@ import click
 from cspine import logs, orphans, queue
 from cspine.blobs import BlobStore
 from cspine.database import Database
+from cspine.embedded.pulse import Pulse
 from cspine.errors import ServiceFault
 from cspine.queue import Bell
 from cspine.settings import Settings
@@ -30,6 +31,7 @@ def worker(stage: str, concurrency: int | None) -> int:
 
     settings = Settings()
     _ = settings.key  # in production nothing begins without one
+    Pulse(settings).end()  # that of a process before with our id, as in a container that was started anew
     queue.broker_url(settings)  # raises in words where there is no broker
     preparing = stage == Stage.PREPARE
     count = concurrency or (settings.prepare_processes or os.cpu_count() or 1 if preparing else 1)

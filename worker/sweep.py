@@ -78,6 +78,7 @@ class Sweep:
         Without a broker it is done all the same.
         """
         self.counts.clear()
+        self._pulse.beat()  # a database that is away is no reason to be started anew
         try:
             self._look_at_the_clock()
             for step in self.steps:
