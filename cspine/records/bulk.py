@@ -144,7 +144,8 @@ def view(session: Session, bulk_id: str, settings: Settings) -> BulkView | None:
 
 def selected(session: Session, bulk_id: str) -> int:
     """Count what was chosen, those left out included."""
-    return sum(_by_state(session, bulk_id).values()) + session.get_one(Bulk, bulk_id).selection["unknown_count"]
+    unknown: int = session.get_one(Bulk, bulk_id).selection["unknown_count"]
+    return sum(_by_state(session, bulk_id).values()) + unknown
 
 
 def recent(session: Session, limit: int = 20,
