@@ -32,7 +32,7 @@ LOOK_SECONDS = 2.0
 LAST_SECONDS, LAST_PAUSE = 4.0, 0.5  # that the end waits for a database that is away
 RING_SECONDS = 1.0  # that the end waits for the broker
 STUCK_STATUS = 75
-HOST = socket.gethostname()
+HOST = f"{socket.gethostname()}-{process.space()}"  # two hosts may have one name
 
 log = structlog.get_logger(__name__)
 _work = threading.Lock()
@@ -126,7 +126,10 @@ class Parent:
             os._exit(STUCK_STATUS)
 
     def _free_orphans(self) -> None:
-        """Free what a worker of this host held that was killed with all its children, without waiting for the lease."""
+        """Free what a worker of this host held that was killed with all its children, without waiting for the lease.
+
+        What an earlier container or an earlier boot held is left to its lease: another host may have our name.
+        """
         rings: list[Ring] = []
         for kind in self._kinds:
             with self._database.write() as session:
@@ -208,7 +211,7 @@ class Parent:
 def _is_over(worker: str) -> bool:
     """Say whether the worker of this host that a child's name tells of has ended."""
     pid = int(worker.split(freeing.SEPARATOR)[2])
-    return pid == os.getpid() or not process.alive(pid)  # after a restart a container has the same ids
+    return pid == os.getpid() or not process.alive(pid)  # the number may be used again
 
 
 _parent: Parent | None = None

@@ -1,10 +1,12 @@
 """Child processes that cannot outlive us: on Linux the kernel kills them when their parent dies, however it dies."""
 
 import ctypes
+import hashlib
 import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -41,6 +43,19 @@ def kill_orphans(known: Sequence[int] = ()) -> None:
             os.waitpid(pid, 0)
         except (ProcessLookupError, ChildProcessError):
             continue
+
+
+def space() -> str:
+    """Return eight characters for the space in which our process ids are unique: a machine's boot, and its container.
+
+    Hosts that share a name differ in it. A container that is started anew is another space, as is a machine.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        told = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:  # no Linux
+        told = str(uuid.getnode())
+    return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
 def children(parent: int) -> list[int]:

@@ -148,7 +148,7 @@ def _ended(house: House, batch: Batch) -> int:
 
 
 def _held(session: Session, host: Host) -> int:
-    mine = Claim.worker.startswith(f"{host.name}:") & Claim.ended_at.is_(None)
+    mine = Claim.worker.startswith(f"{host.name}-") & Claim.ended_at.is_(None)
     return session.scalar(select(func.count()).where(mine)) or 0
 
 
@@ -158,7 +158,7 @@ def _last(session: Session) -> int:
 
 def _since(session: Session, host: Host, attempt_id: int) -> int:
     """Count what a host has done in attempts that began after another."""
-    mine = Attempt.worker.startswith(f"{host.name}:") & (Attempt.outcome == Outcome.DONE)
+    mine = Attempt.worker.startswith(f"{host.name}-") & (Attempt.outcome == Outcome.DONE)
     return session.scalar(select(func.count()).where(mine, Attempt.id > attempt_id)) or 0
 
 

@@ -1,6 +1,7 @@
 """The parent of a worker: it beats, and ends itself where messages wait and none is consumed."""
 
 import os
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -49,13 +50,14 @@ def test_it_beats_and_says_when_it_ends(own: Parent, database: Database) -> None
 def test_what_a_dead_worker_of_this_host_held_is_freed_and_no_one_elses(
     own: Parent, settings: Settings, database: Database
 ) -> None:
-    ids = work.make(database, 3, State.RECEIVED)
-    dead, other = 2**22 + 1, "elsewhere"  # no process has a number above 2**22
-    names = [freeing.worker_name(host, Stage.PREPARE, pid, 7) for host, pid in ((HOST, dead), (other, dead), (HOST, 1))]
+    ids = work.make(database, 4, State.RECEIVED)
+    dead, namesake = 2**22 + 1, f"{socket.gethostname()}-01234567"  # no process has a number above 2**22
+    workers = ((HOST, dead), ("elsewhere", dead), (namesake, dead), (HOST, 1))
+    names = [freeing.worker_name(host, Stage.PREPARE, pid, 7) for host, pid in workers]
     for id_, name in zip(ids, names, strict=True):
         work.take(database, settings, id_, Stage.PREPARE, worker=name)
     own._safely(own._free_orphans)
-    assert [work.row(database, id_).state for id_ in ids] == [State.RECEIVED, State.PREPARING, State.PREPARING]
+    assert [work.row(database, id_).state for id_ in ids] == [State.RECEIVED] + [State.PREPARING] * 3
     assert work.outcomes(database, ids[0]) == ["handed_back"], "nothing says that the study killed a whole worker"
     assert work.row(database, ids[0]).lone_attempts == 0
 
