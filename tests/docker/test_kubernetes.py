@@ -1,5 +1,8 @@
 """The Kubernetes example: what it names is there, in cspine and in itself; who runs may do little."""
 
+import os
+import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +10,8 @@ import pytest
 import yaml
 
 from cspine.__main__ import COMMANDS
+from cspine.embedded import pulse
+from cspine.embedded.services import SILENCE
 from cspine.settings import Settings
 from tests.conftest import ROOT
 from tests.web.test_alerts import METRIC, NAMES
@@ -53,8 +58,39 @@ def test_commands_and_settings_are_cspines(name: str) -> None:
     program, command, *_ = own["command"]
     assert (program, command in COMMANDS) == ("bin/cspine", True)
     assert {one["name"] for one in own.get("env", ())} <= VARIABLES
-    health = own.get("livenessProbe", {}).get("exec", {}).get("command")
-    assert health in (None, ["bin/cspine", "doctor", "--part", name])
+
+
+@pytest.mark.parametrize("name", ["prepare", "screen", "sweep", "explain"])
+def test_liveness_asks_the_pulse_of_this_pod_and_nobody_else(name: str, settings: Settings) -> None:
+    """Only a process that had a pulse and has none is to be started anew, later than its supervisor would do it."""
+    (*shell, script) = container(name)["livenessProbe"]["exec"]["command"]
+    assert shell == ["sh", "-c"]
+
+    def alive() -> bool:
+        values = {"CSPINE_VAR": str(settings.var), "PATH": os.environ["PATH"]}
+        return subprocess.run([*shell, script], env=values, capture_output=True, check=False).returncode == 0
+
+    assert alive(), "it waits for its broker"
+    own = pulse.Pulse(settings)
+    own.beat()
+    assert alive()
+    file = pulse.path(settings.var, os.getpid())
+    for seconds, said in ((SILENCE[name], True), (SILENCE[name] + 61, False)):
+        moment = time.time() - seconds
+        os.utime(file, (moment, moment))
+        assert alive() is said
+    own.end()
+    assert alive(), "it has ended in order"
+
+
+def test_the_job_can_be_applied_again_and_by_itself() -> None:
+    (job,) = of_kind("Job")
+    assert job["spec"]["ttlSecondsAfterFinished"] > 0, "a Job that is there cannot be changed"
+    assert job["metadata"]["labels"]["part"] == "migrate"
+    told = (ROOT / "docs" / "scaling.md").read_text()
+    assert "delete job/migrate --ignore-not-found" in told
+    assert "-l part=migrate" in told
+    assert [one["kind"] for one in OBJECTS if one["metadata"].get("labels", {}).get("part") == "migrate"] == ["Job"]
 
 
 def test_the_secret_and_the_settings_are_cspines() -> None:
