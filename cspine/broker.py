@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from cspine.errors import ServiceFault
-from cspine.queue import EXPLAIN, connect, queues_of
+from cspine.queue import EXPLAIN, REPLAY, connect, queues_of
 from cspine.reasons import Reason
 from cspine.settings import Settings
 from cspine.states import Stage
@@ -22,7 +22,7 @@ class Broker:
 
 def look(settings: Settings) -> Broker:
     """Ask the broker, in one round trip; raises `ServiceFault` where it does not answer."""
-    names = [name for stage in Stage for name in queues_of(stage)] + [EXPLAIN]
+    names = [name for stage in Stage for name in queues_of(stage)] + [EXPLAIN, REPLAY]
     try:
         with connect(settings) as client, client.pipeline(transaction=False) as pipe:
             for name in names:

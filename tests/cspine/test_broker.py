@@ -7,7 +7,7 @@ from cspine.errors import ServiceFault
 from cspine.queue import connect, queue_name
 from cspine.reasons import Reason
 from cspine.settings import Settings
-from cspine.states import Lane, Stage
+from cspine.states import SHADOW, Lane, Stage
 from tests.worker import services
 
 pytestmark = pytest.mark.services
@@ -16,10 +16,12 @@ pytestmark = pytest.mark.services
 def test_what_waits_and_how_much_memory_is_used(settings: Settings) -> None:
     with services.broker(settings), connect(settings) as client:
         client.lpush(queue_name(Stage.SCREEN, Lane.URGENT), "{}", "{}")
+        client.lpush(queue_name(Stage.SCREEN, SHADOW), "{}")
         found = broker.look(settings)
     assert found.messages["screen.urgent"] == 2
     assert found.messages["prepare.normal"] == 0
     assert "explain" in found.messages
+    assert found.messages["replay"] == 1
     assert found.memory > 100_000
     assert found.limit >= 0
 
