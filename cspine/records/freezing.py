@@ -4,6 +4,8 @@ All members are written by one statement of the database, so that a hundred thou
 """
 
 from collections.abc import Sequence
+from typing import Any
+from typing import cast
 
 from sqlalchemy import ColumnElement, Row, Select, case, exists, func, insert, literal, select, update
 from sqlalchemy.orm import Session
@@ -63,7 +65,7 @@ def inputs(session: Session, bulk_id: str, positions: Sequence[int], limit: int)
     return [row for query in _inputs(bulk_id) for row in session.execute(query.where(mine).limit(limit))]
 
 
-def _inputs(bulk_id: str) -> tuple[Select[int, str], Select[int, str]]:
+def _inputs(bulk_id: str) -> tuple[Select[Any, Any], ...]:
     """Select the originals and the pictures that a retry would read.
 
     Of a file that is decoded already its pictures are there, or the study says that they are missing.
@@ -79,7 +81,8 @@ def _inputs(bulk_id: str) -> tuple[Select[int, str], Select[int, str]]:
     originals = query.where(again, ReceivedFile.disposition.in_((Disposition.ACCEPTED, Disposition.REJECTED)))
     pictures = query.where(~again, ReceivedFile.disposition == Disposition.ACCEPTED)
     pictures = pictures.join(Image, Image.file_id == ReceivedFile.id)
-    return originals, pictures.with_only_columns(BulkMember.position, Image.canonical_key)
+    stored = cast(Select[int, str], originals)  # by `query` each has a key
+    return stored, pictures.with_only_columns(BulkMember.position, Image.canonical_key)
 
 
 def note_inputs(session: Session, bulk_id: str, files: int, looked: int, gone: Sequence[int]) -> None:
