@@ -80,8 +80,7 @@ def _inputs(bulk_id: str) -> tuple[Select[int, str], Select[int, str]]:
     originals = query.where(again, ReceivedFile.disposition.in_((Disposition.ACCEPTED, Disposition.REJECTED)))
     pictures = query.where(~again, ReceivedFile.disposition == Disposition.ACCEPTED)
     pictures = pictures.join(Image, Image.file_id == ReceivedFile.id)
-    stored = cast(Select[int, str], originals)  # by `query` each has a key
-    return stored, pictures.with_only_columns(BulkMember.position, Image.canonical_key)
+    return originals, pictures.with_only_columns(BulkMember.position, Image.canonical_key)
 
 
 def note_inputs(session: Session, bulk_id: str, files: int, looked: int, gone: Sequence[int]) -> None:
