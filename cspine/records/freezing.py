@@ -4,7 +4,7 @@ All members are written by one statement of the database, so that a hundred thou
 """
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, case, exists, func, insert, literal, select, update
 from sqlalchemy.orm import Session
@@ -64,7 +64,7 @@ def inputs(session: Session, bulk_id: str, positions: Sequence[int], limit: int)
     return [row for query in _inputs(bulk_id) for row in session.execute(query.where(mine).limit(limit))]
 
 
-def _inputs(bulk_id: str) -> tuple[Select[int, str], Select[int, str]]:
+def _inputs(bulk_id: str) -> tuple[Select[Any, Any], ...]:
     """Select the originals and the pictures that a retry would read.
 
     Of a file that is decoded already its pictures are there, or the study says that they are missing.
