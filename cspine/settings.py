@@ -73,6 +73,9 @@ class Settings(BaseSettings):
         60.0, validation_alias="CSPINE_EXPLAIN_IDLE_SECONDS", description="until the network's memory is given back"
     )
     screen_batch: int = Field(16, validation_alias="CSPINE_SCREEN_BATCH", ge=1)
+    screen_images: int = Field(
+        256, validation_alias="CSPINE_SCREEN_IMAGES", ge=1, description="of the studies in one claim together"
+    )
     screen_threads: int = Field(0, validation_alias="CSPINE_SCREEN_THREADS", ge=0, description="0: one per core")
     precision: Literal["f32", "bf16"] = Field(
         "f32", validation_alias="CSPINE_PRECISION", description="of the network on a processor"

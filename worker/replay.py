@@ -17,6 +17,7 @@ from cspine.errors import Permanent, ServiceFault
 from cspine.queue import EXPLAIN
 from cspine.records import endings, results, shadows
 from cspine.records.claims import CPU, Held
+from cspine.records.endings import Settled
 from cspine.records.shadows import Turn
 from worker import idle, screen, writing
 from worker.lease import Lease
@@ -58,14 +59,15 @@ def run(own: Runtime, held: Held, lease: Lease) -> None:
     assert _candidate is not None
     assert held.release_id is not None
     release_id = held.release_id
-    answers, failures = screen.examine(own, _candidate, held, lease)
+    found = screen.examine(own, _candidate, held, lease)
 
-    def write(session: Session, part: Held) -> None:
-        settled = endings.settle(session, part, own.settings, failures)
-        results.add(session, part, settled.kept, answers, shadow=True)
+    def write(session: Session, part: Held) -> Settled:
+        settled = endings.settle(session, part, own.settings, found.failures, found.left(part))
+        results.add(session, part, settled.kept + settled.returned, found.answers, shown=False)
         shadows.answered(session, settled.succeeded, release_id)
+        return settled
 
-    writing.settle(own, held, write)
+    own.ring(screen.returned(writing.settle(own, held, write)))
 
 
 def _load(own: Runtime, turn: Turn) -> bool:

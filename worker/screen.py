@@ -1,4 +1,7 @@
-"""Screen: the canonical pictures of all claimed studies go through the network together, in chunks."""
+"""Screen: the canonical pictures of all claimed studies go through the network together, in chunks.
+
+An attempt ends before its time limit does, whatever its studies hold: what it came to is kept, the rest goes back.
+"""
 
 import hashlib
 import time
@@ -18,7 +21,9 @@ from cspine.errors import Permanent, ServiceFault
 from cspine.failure import Failure
 from cspine.reasons import Reason
 from cspine.records import claims, endings, images, results, studies
-from cspine.records.claims import Held, LeaseLost
+from cspine.records.claims import Held, LeaseLost, Member
+from cspine.records.endings import Settled
+from cspine.records.screenings import Ring
 from cspine.states import Stage
 from cspine.tables import Image
 from worker import writing
@@ -28,9 +33,25 @@ from worker.network import Holder
 from worker.runtime import Runtime
 
 CHUNK = 32
+STORE_SECONDS = 10.0
+SHARE_OF_LIMIT = 0.5  # of the hard time limit, after which the rest is left to another attempt
 Answer = dict[str, Any]
 Answers = dict[int, list[Answer]]  # by screening
 Failures = dict[int, Failure]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What a release says, and of what the time did not suffice; all by screening."""
+
+    answers: Answers  # that are not stored yet
+    failures: Failures
+    unfinished: set[int]
+
+    def left(self, held: Held) -> list[Member]:
+        """Return the members that are to go back to work: those unfinished that have not failed."""
+        ids = self.unfinished - self.failures.keys()
+        return [member for member in held.members if member.screening_id in ids]
 
 
 @dataclass(frozen=True)
@@ -60,36 +81,71 @@ def claim(own: Runtime) -> Held | None:
 
 
 def run(own: Runtime, held: Held, lease: Lease) -> None:
-    """Analyse every image of the claimed studies that this release has no answer for, and write all of it at once."""
-    answers, failures = examine(own, own.network, held, lease)
+    """Analyse every image of the claimed studies that this release has no answer for.
 
-    def write(session: Session, part: Held) -> None:
-        kept = endings.settle(session, part, own.settings, failures).kept
-        results.add(session, part, kept, answers)
-        if kept:
-            studies.refresh(session, *(member.study_id for member in kept))
+    A study that is too large for one attempt keeps the answers that it has, unseen, and goes back for the others.
+    """
+    found = examine(own, own.network, held, lease)
 
-    writing.settle(own, held, write)
+    def write(session: Session, part: Held) -> Settled:
+        settled = endings.settle(session, part, own.settings, found.failures, found.left(part))
+        results.add(session, part, settled.kept, found.answers)
+        results.add(session, part, settled.returned, found.answers, shown=False)
+        if settled.kept:
+            studies.refresh(session, *(member.study_id for member in settled.kept))
+        return settled
+
+    own.ring(returned(writing.settle(own, held, write)))
 
 
-def examine(own: Runtime, network: Holder, held: Held, lease: Lease) -> tuple[Answers, Failures]:
-    """Return the answers of a release for what it has not answered yet, and the failures, by screening."""
+def returned(settled: Sequence[Settled]) -> list[Ring]:
+    """Return a bell for what went back to work; one is enough: whoever hears it takes all that is there."""
+    back = [member for one in settled for member in one.returned]
+    return [Ring(Stage.SCREEN, member.lane, member.screening_id) for member in back[:1]]
+
+
+def examine(own: Runtime, network: Holder, held: Held, lease: Lease) -> Examined:
+    """Ask a release for what it has not answered yet, until half of the time limit is over.
+
+    What it has said is stored on the way, where nobody is shown it before the whole study is done.
+    """
     assert held.release_id is not None
-    release_id = held.release_id
+    ends = time.monotonic() + own.settings.screen_seconds * SHARE_OF_LIMIT
     screening_of = {member.study_id: member.screening_id for member in held.members}
     with own.database.read() as session:
-        todo = images.unanswered(session, list(screening_of), release_id, preprocessing.VERSION)
-    answers: Answers = {screening_id: [] for screening_id in screening_of.values()}
-    failures: Failures = {}
+        todo = images.unanswered(session, list(screening_of), held.release_id, preprocessing.VERSION)
+    found = Examined({id_: [] for id_ in screening_of.values()}, {}, set())
+    stored: float | None = time.monotonic()
     for start in range(0, len(todo), CHUNK):
+        if start and time.monotonic() > ends:
+            found.unfinished.update(screening_of[image.study_id] for image in todo[start:])
+            break
         lease.insist()
         for image, outcome in _outcomes(own, network, held, todo[start : start + CHUNK]):
             screening_id = screening_of[image.study_id]
             if isinstance(outcome, Failure):
-                failures[screening_id] = outcome
+                found.failures[screening_id] = outcome
             else:
-                answers[screening_id].append(outcome)
-    return answers, failures
+                found.answers[screening_id].append(outcome)
+        if stored is not None and time.monotonic() - stored > STORE_SECONDS:
+            stored = time.monotonic() if _store(own, held, found.answers) else None
+    return found
+
+
+def _store(own: Runtime, held: Held, answers: Answers) -> bool:
+    """Store answers in the middle of a run; false where that must be left to its end."""
+
+    def store(session: Session) -> bool:
+        kept = claims.kept(session, held)
+        members = [member for member in held.members if member.screening_id in kept]
+        results.add(session, held, members, answers, shown=False)
+        return True
+
+    if not writing.ahead(own, held, store):
+        return False
+    for said in answers.values():
+        said.clear()
+    return True
 
 
 def _outcomes(

@@ -5,12 +5,12 @@ settles it or frees it locks the claim first, then screenings, then attempts, th
 An attempt is written before the run, so that no way of dying can escape the count.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import accumulate
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Row, Select, case, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
@@ -22,7 +22,7 @@ from cspine.reasons import Reason
 from cspine.records import pauses
 from cspine.settings import Settings
 from cspine.states import Disposition, Lane, Outcome, Stage, State
-from cspine.tables import Attempt, Claim, ReceivedFile, Release, Screening, new_id, plain
+from cspine.tables import Attempt, Claim, ReceivedFile, Release, Screening, Study, new_id, plain
 
 CPU = "cpu"
 CLAIMS, SCREENINGS, ATTEMPTS = plain(Claim), plain(Screening), plain(Attempt)
@@ -72,12 +72,13 @@ def for_screen(session: Session, worker: str, device: str, release_id: int, sett
                turn: int) -> Held | None:  # fmt: skip
     """Claim ready screenings of the lane whose turn it is, at most `screen_batch`; null where there is nothing.
 
-    The release must be the active one; where it is not any more, nothing is claimed.
+    They have at most `screen_images` together, or are one that has more. The release must be the active one; where it
+    is not any more, nothing is claimed.
     """
     if session.scalar(select(Release.active).where(Release.id == release_id)) is not True:
         return None
     rows = pick(session, Stage.SCREEN, _lanes(session, settings, turn), settings.screen_batch)
-    return hold(session, rows, Stage.SCREEN, worker, device, release_id, settings)
+    return hold(session, few(session, rows, settings), Stage.SCREEN, worker, device, release_id, settings)
 
 
 def pick(session: Session, stage: Stage, lanes: Sequence[Lane], limit: int) -> Sequence[Candidate]:
@@ -152,9 +153,21 @@ def _small(session: Session, rows: Sequence[Candidate], settings: Settings) -> S
             .group_by(ReceivedFile.study_id)
         ).all()
     )  # fmt: skip
-    totals = accumulate(sizes.get(id_, 0) for id_ in ids)
-    return [row for number, (row, total) in enumerate(zip(rows, totals, strict=True))
-            if number == 0 or total <= settings.prepare_company_bytes]  # fmt: skip
+    return _within(rows, sizes, settings.prepare_company_bytes)
+
+
+def few(session: Session, rows: Sequence[Candidate], settings: Settings) -> Sequence[Candidate]:
+    """Return the first of the studies, with as many others as have few images together."""
+    if len(rows) < 2:
+        return rows
+    ids = [row.study_id for row in rows]
+    counts = dict(session.execute(select(Study.id, Study.image_count).where(Study.id.in_(ids))).all())
+    return _within(rows, counts, settings.screen_images)
+
+
+def _within(rows: Sequence[Candidate], sizes: Mapping[Any, int], most: int) -> Sequence[Candidate]:
+    totals = accumulate(sizes.get(row.study_id, 0) for row in rows)
+    return [row for number, (row, total) in enumerate(zip(rows, totals, strict=True)) if number == 0 or total <= most]
 
 
 def renew(session: Session, claim_id: str, settings: Settings) -> bool:

@@ -14,16 +14,19 @@ from cspine.tables import Image, Release, Result
 
 
 def add(session: Session, held: Held, kept: Iterable[Member], answers: Mapping[int, list[dict[str, Any]]], *,
-        shadow: bool = False) -> None:  # fmt: skip
+        shown: bool = True) -> None:  # fmt: skip
     """Write the answers, columns of `Result` by screening, of the members that were kept.
 
-    From then on their images show what this release says of them, whoever asked it first; a shadow shows nothing.
+    From then on their images show what this release says of them, whoever asked it first and whenever. A shadow, or a
+    study that is not done yet, shows nothing of it.
     """
     kept = list(kept)
+    if not kept:
+        return
     assert held.release_id is not None
-    if not shadow:
+    if shown:
         _hide_others(session, [member.study_id for member in kept], held.release_id)
-    common = {"release_id": held.release_id, "created_at": now(session), "software": __version__, "shown": not shadow}
+    common = {"release_id": held.release_id, "created_at": now(session), "software": __version__, "shown": shown}
     rows = [
         answer | common | {"attempt_id": member.attempt_id}
         for member in kept
@@ -31,7 +34,7 @@ def add(session: Session, held: Held, kept: Iterable[Member], answers: Mapping[i
     ]
     if rows:
         _insert(session, rows)
-    if not shadow:
+    if shown:
         _show(session, [member.study_id for member in kept], held.release_id)
 
 

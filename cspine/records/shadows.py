@@ -61,7 +61,7 @@ def claim(session: Session, replay_id: str, worker: str, settings: Settings) -> 
     replay = session.get_one(Replay, replay_id)
     if obstacle(session, settings) is not None:
         return None
-    rows = _pick(session, replay, settings.screen_batch)
+    rows = claims.few(session, _pick(session, replay, settings.screen_batch), settings)
     return claims.hold(session, rows, Stage.SCREEN, worker, CPU, replay.release_id, settings)
 
 

@@ -111,7 +111,7 @@ def answer(database: Database, settings: Settings, replay_id: str, new: Release,
                 for one in held.members
             }
             settled = endings.settle(session, held, settings)
-            results.add(session, held, settled.kept, answers, shadow=True)
+            results.add(session, held, settled.kept, answers, shown=False)
             shadows.answered(session, settled.succeeded, new.id)
     spent = time.perf_counter() - began
     print(

@@ -62,7 +62,7 @@ class Night:
                 for member in held.members
             }
             settled = endings.settle(session, held, settings)
-            results.add(session, held, settled.kept, answers, shadow=True)
+            results.add(session, held, settled.kept, answers, shown=False)
             shadows.answered(session, settled.succeeded, self.new.id)
 
     def fail(self, held: Held, settings: Settings) -> None:
