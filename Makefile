@@ -35,8 +35,8 @@ demo: $(RUN) ## Screen a demonstration night and serve the triage list until Ctr
 up: $(RUN) ## Run broker, workers and web (PORT=8000) until Ctrl-C
 	@bin/cspine up $(if $(PORT),--port $(PORT))
 
-test: $(DEV) ## Run all tests but those that drive a browser (ARGS="-k name": some of them)
-	@$(BIN)/python -m pytest -m "not browser" --numprocesses 3 --dist loadfile $(ARGS)
+test: $(DEV) ## Run all tests but those that drive a browser or break servers (ARGS="-k name": some; ARGS="-m servers")
+	@$(BIN)/python -m pytest -m "not browser and not servers" --numprocesses 3 --dist loadfile $(ARGS)
 
 check: $(DEV) ## Lint, format, types and the borders between the folders
 	@$(BIN)/ruff check .

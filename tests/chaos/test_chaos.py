@@ -1,6 +1,6 @@
 """The short form of `make chaos`: one seed, 150 studies, each kind of fault once.
 
-Not marked `services`: it brings a PostgreSQL and a Redis of its own, whatever the other tests run against.
+It brings a PostgreSQL and a Redis of its own, whatever the other tests run against.
 """
 
 import pytest
@@ -8,6 +8,8 @@ import pytest
 from tests.chaos import __main__ as command
 from tests.chaos.run import run
 from tests.chaos.servers import missing
+
+pytestmark = pytest.mark.servers
 
 SEED = 1
 

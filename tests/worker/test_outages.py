@@ -29,7 +29,7 @@ from tests.worker.services import Trap, Worker, wait, worker
 from tests.worker.test_faults import holder, trap
 from worker.sweep import Sweep
 
-pytestmark = pytest.mark.services
+pytestmark = pytest.mark.servers
 SHORT = {"lease_seconds": 6.0, "lease_renew_seconds": 0.5, "sweep_seconds": 0.5, "outage_seconds": 1.0,
          "hand_back_seconds": 0.5, "retry_first_seconds": 0.1}  # fmt: skip
 NO_SEEKING = ("failed", "storage_unavailable")  # what the reader of a trap meets when it is let go: nobody's try

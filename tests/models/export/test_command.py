@@ -4,6 +4,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 import keras
 import numpy as np
@@ -12,9 +13,11 @@ import pytest
 from cspine import export_store, releases
 from cspine.__main__ import main
 from cspine.commands import release as commands
+from cspine.commands.service import Service
 from cspine.database import Database
 from cspine.records import releases as records
 from cspine.settings import Settings
+from cspine.tables import Release
 from models import googlenet
 from models.export import command, make
 from models.export.walk import Unsupported
@@ -39,7 +42,12 @@ def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def at_once(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run in this process what `activate` has another one do."""
-    monkeypatch.setattr(commands, "export", lambda _, row, content: main(["export", "--load", content, row.identity]))
+
+    def export(_installation: Service, row: Release, content: str, output: TextIO | None = None) -> int:
+        assert output is None
+        return main(["export", "--load", content, row.identity])
+
+    monkeypatch.setattr(commands, "export", export)
 
 
 def active(database: Database) -> str | None:
