@@ -47,9 +47,9 @@ def eventually(check: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Serve the pages by `cspine web` on a database of the session's own, without a broker."""
+    """Serve the pages by `cspine web` on a database of the file's own, without a broker."""
     var = tmp_path_factory.mktemp("site") / "var"
     var.mkdir(mode=0o700)
     (var / "cspine.db").write_bytes(template.read_bytes())
