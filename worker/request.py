@@ -9,6 +9,8 @@ from celery.worker.request import Request as CeleryRequest
 from cspine.reasons import Reason
 from worker import parent
 
+MEMORY_STATUS = 70  # a child that ends for want of memory, which may not even suffice to record it
+
 
 class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
     """A task in a child process, seen from the parent."""
@@ -23,7 +25,8 @@ class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
         """Free the claim of a child that is gone; its message is gone with it."""
         super().on_failure(exc_info, send_failed_event, return_ok)
         if issubclass(exc_info.type, (WorkerLostError, SystemExit)):  # billiard wraps the exception itself
-            parent.free(self.worker_pid, Reason.WORKER_CRASH)
+            starved = f"exitcode {MEMORY_STATUS} " in f"{exc_info.exception} "
+            parent.free(self.worker_pid, Reason.OUT_OF_MEMORY if starved else Reason.WORKER_CRASH)
 
 
 class Task(CeleryTask):  # type: ignore[misc]

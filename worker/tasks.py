@@ -22,9 +22,9 @@ from worker import replay as replaying
 from worker import screen as screening
 from worker.app import app, settings
 from worker.lease import Lease
+from worker.request import MEMORY_STATUS
 from worker.runtime import Runtime
 
-MEMORY_STATUS = 70
 Claim = Callable[[Runtime], Held | None]
 Pipeline = Callable[[Runtime, Held, Lease], None]
 
