@@ -48,6 +48,7 @@ class Worker:
     """`cspine worker` as a process."""
 
     def __init__(self, settings: Settings, stage: str, concurrency: int) -> None:
+        settings.var.mkdir(parents=True, exist_ok=True)
         self.log = settings.var / f"{stage}.log"
         command = [sys.executable, "-m", "cspine", "worker", "--stage", stage, "--concurrency", str(concurrency)]
         with self.log.open("ab") as output:
