@@ -68,7 +68,7 @@ class Strength:
 
     children: float
     claim_seconds: float  # of one claim
-    studies_per_minute: float  # lately
+    studies_per_minute: float  # lately, while there was work
     measured: Sequence[Run]
 
 
@@ -86,11 +86,10 @@ def strength(runs: Iterable[Run], alive: Collection[str], moment: datetime) -> S
     known = fmean(at_once.values()) if at_once else 1.0
     children = sum(at_once.get(parent, known) for parent in alive)
     lately = [run for run in ended if run.ended is not None and run.ended > moment - LOOK_BACK]
-    span = (moment - min(run.began for run in lately)).total_seconds() if lately else 0.0
     return Strength(
         children=children * _busy_share(recent),
         claim_seconds=median(_seconds(run) for run in recent),
-        studies_per_minute=60 * sum(run.size for run in lately) / max(span, 1.0),
+        studies_per_minute=60 * sum(run.size for run in lately) / max(_worked(lately), 1.0),
         measured=_spread(recent),
     )
 
@@ -185,6 +184,19 @@ def _busy_share(runs: Sequence[Run]) -> float:
             gap = (after.began - (one.ended or after.began)).total_seconds()
             lost += gap if 0 <= gap <= SHORT else 0.0
     return busy / (busy + lost) if busy else 1.0
+
+
+def _worked(runs: Sequence[Run]) -> float:
+    """Return the seconds in which some child worked, with what lay between two claims as long as it was short."""
+    worked = 0.0
+    until: datetime | None = None
+    for run in sorted(runs, key=lambda run: run.began):
+        end = run.ended or run.began
+        if until is None or (run.began - until).total_seconds() > SHORT:
+            until = run.began
+        worked += max(0.0, (end - until).total_seconds())
+        until = max(until, end)
+    return worked
 
 
 def _seconds(run: Run) -> float:

@@ -87,6 +87,12 @@ def test_an_idle_night_is_measured_by_the_last_claims_there_were() -> None:
     assert measured.studies_per_minute == 0
 
 
+def test_an_hour_without_work_makes_the_workers_no_slower() -> None:
+    measured = strength([*runs("a", 2, begin=-500, end=-480), *runs("a", 2, begin=-20)], {"a"}, NOW)
+    assert measured is not None
+    assert measured.studies_per_minute == pytest.approx(2 * 30, rel=0.1)
+
+
 def test_no_more_claims_are_looked_up_than_are_needed() -> None:
     measured = strength(runs("a", 8, seconds=0.5), {"a"}, NOW)
     assert measured is not None
