@@ -32,7 +32,7 @@ from cspine.records import batches, intake
 from cspine.settings import Settings
 from cspine.states import IN_WORK, Disposition, Lane, Stage, State
 from cspine.tables import ReceivedFile, Release, Screening, Study, new_id
-from tests.chaos.servers import Postgres, Redis, missing
+from tests.servers import Postgres, Redis, missing
 
 GROUP = 100  # files recorded in one transaction, as entries of an archive are
 POLL_SECONDS = 0.05

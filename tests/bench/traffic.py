@@ -32,9 +32,9 @@ from cspine.records import batches
 from cspine.settings import Settings
 from cspine.states import State
 from cspine.tables import Screening
+from tests import servers
 from tests.bench import inputs
 from tests.cspine.s3 import Server, server
-from tests.worker import servers
 
 SEED = 700_000
 TICK = os.sysconf("SC_CLK_TCK")
@@ -46,8 +46,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--films", type=int, default=24)
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="cspine-traffic-") as folder, servers.redis(Path(folder)) as redis, \
-            server() as store:  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="cspine-traffic-") as folder, \
+            servers.redis(Path(folder) / "redis") as redis, server() as store:  # fmt: skip
         settings = Settings().model_copy(update={"var": Path(folder) / "var", "redis_url": redis.url,
                                                  "blob_url": store.url})  # fmt: skip
         database = Database.of(settings)

@@ -14,7 +14,7 @@ from cspine import logs
 from tests.chaos.checks import Verdict
 from tests.chaos.monkey import FAULTS
 from tests.chaos.run import run
-from tests.chaos.servers import missing
+from tests.servers import missing
 
 MOST_SHOWN = 40
 SPARE_SECONDS = 20.0  # to stop everything and to check

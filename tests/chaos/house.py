@@ -24,8 +24,8 @@ from cspine.settings import Settings
 from cspine.states import Stage
 from cspine.tables import Claim, Screening
 from tests.chaos.entry import VARIABLE
-from tests.chaos.servers import Postgres, Redis, await_
 from tests.chaos.services import WORKERS
+from tests.servers import Postgres, Redis, await_
 
 T = TypeVar("T")
 PAUSE_SECONDS = 0.2

@@ -7,7 +7,7 @@ import pytest
 
 from tests.chaos import __main__ as command
 from tests.chaos.run import run
-from tests.chaos.servers import missing
+from tests.servers import missing
 
 pytestmark = pytest.mark.servers
 

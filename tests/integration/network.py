@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cspine.embedded import process
-from tests.chaos.servers import free_port
+from tests.servers import free_port
 
 NET = "10.213.{}.{}"
 

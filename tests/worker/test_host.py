@@ -1,6 +1,7 @@
 """A worker host needs DATABASE_URL, REDIS_URL and BLOB_URL, and nothing else: no folder and no setting is shared."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,9 +17,9 @@ from cspine.embedded import process
 from cspine.settings import Settings
 from cspine.states import State
 from cspine.tables import Release, Result, Screening
+from tests import servers
 from tests.conftest import GIVEN_REDIS
 from tests.cspine.s3 import Server, server
-from tests.worker import servers
 from tests.worker.conftest import Activate, Receive, png
 from tests.worker.services import wait
 
@@ -37,8 +38,10 @@ def store() -> Iterator[Server]:
 @pytest.fixture
 def settings(settings: Settings, store: Server, tmp_path: Path) -> Iterator[Settings]:
     """Give the settings of the host that receives: a broker on a port, blobs in S3."""
+    if not GIVEN_REDIS and shutil.which("redis-server") is None:
+        pytest.skip("no redis-server on the PATH")
     with ExitStack() as stack:
-        url = GIVEN_REDIS or stack.enter_context(servers.redis(tmp_path)).url
+        url = GIVEN_REDIS or stack.enter_context(servers.redis(tmp_path / "redis")).url
         yield settings.model_copy(update={"redis_url": url, "blob_url": store.url})
 
 

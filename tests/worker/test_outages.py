@@ -4,6 +4,7 @@ Whatever happens, the workers go on by themselves, nothing is lost, and no study
 """
 
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,15 +22,15 @@ from cspine.queue import Bell
 from cspine.settings import Settings
 from cspine.states import Stage, State
 from cspine.tables import Image
+from tests import servers
 from tests.cspine.records import work
-from tests.worker import servers
+from tests.servers import Postgres, Redis, missing
 from tests.worker.conftest import Activate, Receive, png
-from tests.worker.servers import Postgres, RedisServer
 from tests.worker.services import Trap, Worker, wait, worker
 from tests.worker.test_faults import holder, trap
 from worker.sweep import Sweep
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.skipif(missing() is not None, reason=str(missing()))]
 SHORT = {"lease_seconds": 6.0, "lease_renew_seconds": 0.5, "sweep_seconds": 0.5, "outage_seconds": 1.0,
          "hand_back_seconds": 0.5, "retry_first_seconds": 0.1}  # fmt: skip
 NO_SEEKING = ("failed", "storage_unavailable")  # what the reader of a trap meets when it is let go: nobody's try
@@ -39,8 +40,9 @@ NO_SEEKING = ("failed", "storage_unavailable")  # what the reader of a trap meet
 def postgres() -> Iterator[Postgres]:
     """Run one PostgreSQL for the tests of this file, where the user `postgres` may get at it."""
     folder = Path(tempfile.mkdtemp(prefix="cspine-pg-", dir="/tmp"))
+    folder.chmod(0o755)
     try:
-        with servers.postgres(folder) as server:
+        with servers.postgres(folder / "postgres") as server:
             database = Database(Settings(database_url=server.url).database)
             migrate.upgrade(database)
             database.dispose()
@@ -50,17 +52,17 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    with servers.redis(tmp_path) as server:
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    with servers.redis(tmp_path / "redis", keeps=False) as server:
         yield server
 
 
 @pytest.fixture
-def settings(tmp_path: Path, postgres: Postgres, redis: RedisServer) -> Settings:
+def settings(tmp_path: Path, postgres: Postgres, redis: Redis) -> Settings:
     """Give settings of servers of our own, whatever others were given; the tables are emptied."""
-    postgres.execute("DO $$ DECLARE t text; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' "
-                     "AND tablename <> 'alembic_version' LOOP EXECUTE format('TRUNCATE %I CASCADE', t); END LOOP; "
-                     "END $$")  # fmt: skip
+    postgres.query("DO $$ DECLARE t text; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' "
+                   "AND tablename <> 'alembic_version' LOOP EXECUTE format('TRUNCATE %I CASCADE', t); END LOOP; "
+                   "END $$")  # fmt: skip
     own = Settings(
         var=tmp_path / "var", database_url=postgres.url, redis_url=redis.url, secret_key="0123456789abcdef" * 4
     )
@@ -98,7 +100,7 @@ def assert_nobody_is_to_blame(database: Database, ids: list[int]) -> None:
 
 
 def test_a_redis_that_dies_empty_then_is_full_then_is_a_replica(
-    settings: Settings, database: Database, redis: RedisServer, bell: Bell, receive: Receive
+    settings: Settings, database: Database, redis: Redis, bell: Bell, receive: Receive
 ) -> None:
     """One worker lives through all of it, its task in hand included, and takes up work by itself."""
     ids = receive(png(1))
@@ -106,7 +108,7 @@ def test_a_redis_that_dies_empty_then_is_full_then_is_a_replica(
     with worker(settings, concurrency=2) as running:
         bell.ring(Stage.PREPARE, "normal", ids)
         wait(lambda: holder(database, ids[0]))
-        redis.stop()
+        redis.stop(signal.SIGKILL)
         ids = receive(png(1), png(2))
         redis.start()
         sweep_until(settings, database, ids[1:], State.READY)
@@ -130,7 +132,7 @@ def test_a_redis_that_dies_empty_then_is_full_then_is_a_replica(
 
 
 def test_messages_of_a_visibility_timeout_shorter_than_the_task_do_nothing_twice(
-    settings: Settings, database: Database, redis: RedisServer, bell: Bell, receive: Receive
+    settings: Settings, database: Database, redis: Redis, bell: Bell, receive: Receive
 ) -> None:
     settings = settings.model_copy(update={"visibility_seconds": 1})
     ids = receive(png(1))
@@ -158,7 +160,7 @@ def test_a_database_that_crashes_cuts_and_turns_read_only_in_the_middle_of_work(
     with worker(settings, concurrency=2) as running:
         bell.ring(Stage.PREPARE, "normal", ids)
         wait(lambda: holder(database, ids[0]))
-        postgres.stop()
+        postgres.stop(signal.SIGQUIT)
         held.let_go()
         time.sleep(2.5)  # longer than the worker's patience: it owes its claim
         postgres.start()
@@ -166,7 +168,7 @@ def test_a_database_that_crashes_cuts_and_turns_read_only_in_the_middle_of_work(
         ids = receive(*(png(seed) for seed in range(60)))
         bell.ring(Stage.PREPARE, "normal", ids)
         for _ in range(12):
-            postgres.cut()
+            postgres.cut_connections()
         postgres.read_only(True)
         time.sleep(2.5)
         postgres.read_only(False)
@@ -180,11 +182,11 @@ def test_a_database_that_crashes_cuts_and_turns_read_only_in_the_middle_of_work(
     assert named <= set(blobs.keys()), "no picture of a commit that was cut after it was done is lost"
 
 
-def stop(running: Worker, sweep: Sweep, away: tuple[Postgres | RedisServer, ...]) -> None:
+def stop(running: Worker, sweep: Sweep, away: tuple[Postgres | Redis, ...]) -> None:
     """Ask a worker to stop while servers are away, and bring them back when it has ended; the sweep runs on."""
     sweep.once()
     for server in away:
-        server.stop()
+        server.stop(signal.SIGQUIT)
     assert running.end() == 0
     with suppress(ServiceFault):
         sweep.once()
@@ -194,7 +196,7 @@ def stop(running: Worker, sweep: Sweep, away: tuple[Postgres | RedisServer, ...]
 
 @pytest.mark.parametrize("away", ["nothing", "redis", "database"])
 def test_a_worker_that_is_asked_to_stop_in_the_middle_hands_back_whatever_is_away(
-    settings: Settings, database: Database, redis: RedisServer, postgres: Postgres, bell: Bell, receive: Receive,
+    settings: Settings, database: Database, redis: Redis, postgres: Postgres, bell: Bell, receive: Receive,
     away: str,
 ) -> None:  # fmt: skip
     ids = receive(*(png(seed) for seed in range(3)))
@@ -211,7 +213,7 @@ def test_a_worker_that_is_asked_to_stop_in_the_middle_hands_back_whatever_is_awa
 
 
 def test_a_screen_worker_that_is_asked_to_stop_without_redis_and_database_loses_no_study_of_its_batch(
-    settings: Settings, database: Database, redis: RedisServer, postgres: Postgres, bell: Bell, receive: Receive,
+    settings: Settings, database: Database, redis: Redis, postgres: Postgres, bell: Bell, receive: Receive,
     activate: Activate, tiny_release: Path,
 ) -> None:  # fmt: skip
     activate(tiny_release)

@@ -6,7 +6,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -133,12 +134,13 @@ class Postgres:
 
 
 class Redis:
-    """A Redis server in a folder of its own, with its append-only file."""
+    """A Redis server in a folder of its own, which it finds again after a restart where it `keeps` it."""
 
-    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1", *, keeps: bool = True) -> None:
         """Make the folder."""
         folder.mkdir(parents=True)
         self._folder, self._host, self._port = folder, host, free_port(host)
+        self._appends = "yes" if keeps else "no"
         self._popen: subprocess.Popen[bytes] | None = None
 
     @property
@@ -152,7 +154,7 @@ class Redis:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = {"bind": self._host, "port": str(self._port), "dir": str(self._folder), "appendonly": "yes",
+        options = {"bind": self._host, "port": str(self._port), "dir": str(self._folder), "appendonly": self._appends,
                    "save": "", "maxmemory-policy": "noeviction", "protected-mode": "no"}  # fmt: skip
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
         with (self._folder / "log").open("ab") as output:
@@ -178,3 +180,26 @@ class Redis:
                 return bool(client.ping())
         except RedisError:
             return False
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[Postgres]:
+    """Run a PostgreSQL with an empty database until the block ends."""
+    server = Postgres(folder)
+    server.start()
+    try:
+        server.create()
+        yield server
+    finally:
+        server.stop(signal.SIGQUIT)
+
+
+@contextmanager
+def redis(folder: Path, *, keeps: bool = True) -> Iterator[Redis]:
+    """Run a Redis until the block ends."""
+    server = Redis(folder, keeps=keeps)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop(signal.SIGKILL)
