@@ -74,8 +74,7 @@ def submit(installation: Service, paths: Sequence[Path], name: str, lane: str,
     intake = Intake(installation.settings, installation.database, installation.blobs, installation.bell, batch)
     found = list(folder.files(paths))
     with progress("Receiving files", len(found)) as step:
-        for done, (path, shown) in enumerate(found, 1):
-            intake.receive_path(path, shown)
+        for done, _ in enumerate(intake.receive_paths(found), 1):
             step(done)
     return batch, intake.finish()
 

@@ -3,8 +3,9 @@
 Nothing here decodes a picture. Whatever is wrong with one file is recorded in its row, and the next one goes on.
 """
 
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -26,7 +27,8 @@ from cspine.states import Disposition
 from cspine.tables import Batch
 
 TOGETHER = 100  # entries of an archive; a transaction of thousands keeps every other writer of SQLite waiting
-QUIET = 64  # a study's bell rings when this many other studies have come since its last file, or at the end
+COMPANY, COMPANY_SECONDS = 16, 0.5  # of a folder's files: so many are recorded together, or those of half a second
+QUIET = 16  # a study's bell rings when this many other studies have come since its last file, or at the end
 
 log = structlog.get_logger(__name__)
 
@@ -43,15 +45,9 @@ class Intake:
 
     def receive(self, source: BinaryIO | IO[bytes], name: str) -> list[Receipt]:
         """Take one file, or an archive's every entry; raises `ServiceFault` where nothing can be stored."""
+        written: list[str] = []
         try:
-            stored = self._blobs.put(source, self._settings.max_file_bytes)
-        except Refused as refusal:  # too large, or its source fails
-            return self._record([_unread(name, refusal.reason)], [])
-        written = [stored.key]
-        try:
-            with self._blobs.open(stored.key) as file:
-                zipped = archives.is_zip(file)
-            incoming = self._unpack(name, stored, written) if zipped else [self._look(name, stored)]
+            incoming = self._take(source, name, written)
         except BaseException:
             self._forget(written)
             raise
@@ -59,20 +55,63 @@ class Intake:
 
     def receive_path(self, path: Path, name: str) -> list[Receipt]:
         """Take one file of a folder; what cannot be opened, or is no file of bytes, is recorded as unreadable."""
-        try:
-            if not path.is_file():
-                return self._record([_unread(name, Reason.UNREADABLE)], [])
-            file = path.open("rb")
-        except OSError:
-            return self._record([_unread(name, Reason.UNREADABLE)], [])
-        with file:
-            return self.receive(file, name)
+        return next(self.receive_paths([(path, name)]))
+
+    def receive_paths(self, paths: Iterable[tuple[Path, str]]) -> Iterator[list[Receipt]]:
+        """Take files as `receive_path` does; give the receipts of each in turn, when they are recorded.
+
+        Some files are recorded together, so that each costs the database little. Where one meets a fault of a service
+        those before it are recorded.
+        """
+        company: list[Incoming] = []
+        written: list[str] = []
+        began = time.monotonic()
+        for path, name in paths:
+            own: list[str] = []
+            try:
+                incoming = self._take_path(path, name, own)
+            except BaseException:
+                self._forget(own)
+                self._record(company, written, whole=False)
+                raise
+            alone = len(incoming) > 1
+            if not alone:
+                company += incoming
+                written += own
+            if alone or len(company) >= COMPANY or time.monotonic() - began > COMPANY_SECONDS:
+                yield from ([receipt] for receipt in self._record(company, written, whole=False))
+                company, written, began = [], [], time.monotonic()
+            if alone:
+                yield self._record(incoming, own)
+        yield from ([receipt] for receipt in self._record(company, written, whole=False))
 
     def finish(self) -> bool:
         """Ring for everything that is still pending; false where the broker is down and the sweep will ring later."""
         self._ring(list(self._pending.values()))
         self._pending.clear()
         return not self.broker_down
+
+    def _take_path(self, path: Path, name: str, written: list[str]) -> list[Incoming]:
+        """Store and look at a file of a folder, as `_take` does."""
+        try:
+            file = path.open("rb") if path.is_file() else None
+        except OSError:
+            file = None
+        if file is None:
+            return [_unread(name, Reason.UNREADABLE)]
+        with file:
+            return self._take(file, name, written)
+
+    def _take(self, source: BinaryIO | IO[bytes], name: str, written: list[str]) -> list[Incoming]:
+        """Store and look at a file, or an archive's entries; `written` gets the key of each blob."""
+        try:
+            stored = self._blobs.put(source, self._settings.max_file_bytes)
+        except Refused as refusal:  # too large, or its source fails
+            return [_unread(name, refusal.reason)]
+        written.append(stored.key)
+        with self._blobs.open(stored.key) as file:
+            zipped = archives.is_zip(file)
+        return self._unpack(name, stored, written) if zipped else [self._look(name, stored)]
 
     def _look(self, name: str, stored: Stored, shown: str | None = None) -> Incoming:
         """Read a stored file's header; `shown` is the name it is recorded under, where that is another."""
@@ -118,14 +157,17 @@ class Intake:
         written.append(stored.key)
         return self._look(entry.name, stored, shown)
 
-    def _record(self, incoming: Sequence[Incoming], written: Sequence[str]) -> list[Receipt]:
-        """Write the rows of a file, or of an archive's entries, some in one transaction, so that others get between."""
+    def _record(self, incoming: Sequence[Incoming], written: Sequence[str], *, whole: bool = True) -> list[Receipt]:
+        """Write the rows of files, some in one transaction, so that others get between.
+
+        `whole` says that they are an archive's entries, or one file, and not some of a folder that share nothing.
+        """
         receipts: list[Receipt] = []
         try:
             for start in range(0, len(incoming), TOGETHER):
                 with self._database.write() as session:
                     new = records.admit(session, self._batch, incoming[start : start + TOGETHER])
-                    if start + TOGETHER >= len(incoming):
+                    if whole and start + TOGETHER >= len(incoming):
                         records.adopt(session, self._batch, incoming, receipts + new)
                 receipts += new
                 self._remember(new)

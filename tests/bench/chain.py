@@ -37,7 +37,7 @@ from tests.integration.night import services
 from worker import prepare, tasks
 from worker.runtime import Runtime
 
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 120.0
 PICTURES, SEED = 25, 700_000
 SHARE = 0.7

@@ -1,7 +1,6 @@
 """Intake: every received file in one bucket, studies grouped, duplicates told, nothing kept that nobody reads."""
 
 import io
-import os
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from sqlalchemy.orm import Session
 from cspine.blobs import BlobStore, Stored
 from cspine.database import Database
 from cspine.errors import Refused, ServiceFault
-from cspine.ingest import Intake, Receipt, folder, intake
+from cspine.ingest import Intake, Receipt, intake
 from cspine.ledger import Ledger
 from cspine.queue import Bell
 from cspine.reasons import Reason
@@ -247,18 +246,6 @@ def test_a_strange_name_is_only_shown(door: Door, name: str, tmp_path: Path) -> 
     assert receipt.disposition == "accepted"
 
 
-def test_a_folder_is_walked_in_order(tmp_path: Path) -> None:
-    for name in ("b/2", "a/9", "a/1", "c"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
-    assert [name for _, name in folder.files([tmp_path, tmp_path / "c"])] == ["c", "a/1", "a/9", "b/2", "c"]
-
-
-def test_a_file_that_is_gone_is_named(door: Door, tmp_path: Path) -> None:
-    assert door.intake.receive_path(tmp_path / "gone.png", "gone.png")[0].reason == "unreadable"
-    assert door.ledger().balanced
-
-
 def test_a_study_sent_again_gets_its_missing_file_back(door: Door) -> None:
     first = door.take(png(1))
     lost = next(iter(door.blobs.keys()))
@@ -312,15 +299,6 @@ def test_an_archive_on_a_full_disk_leaves_nothing(door: Door, monkeypatch: pytes
     with pytest.raises(ServiceFault):
         door.intake.receive(io.BytesIO(archive(a=png(1), b=png(2))), "a.zip")
     assert list(door.blobs.keys()) == []
-
-
-def test_a_source_that_fails_is_recorded_and_its_neighbour_goes_on(door: Door, tmp_path: Path) -> None:
-    (tmp_path / "memory.dcm").symlink_to("/proc/self/mem")
-    os.mkfifo(tmp_path / "pipe.dcm")
-    for path in sorted(tmp_path.glob("*.dcm")):
-        assert door.intake.receive_path(path, path.name)[0].reason == "unreadable"
-    assert door.take(png(1)).disposition == "accepted"
-    assert (door.ledger().rejected, door.ledger().balanced) == (2, True)
 
 
 def test_two_receipts_of_a_rejected_file_that_is_readable_now(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
