@@ -8,6 +8,7 @@ before each test; one that holds something before the first is somebody's, and t
 import os
 import secrets
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import Pool
 
 from cspine import migrate
+from cspine import settings as settings_module
 from cspine.blobs import BlobStore
 from cspine.database import Database
 from cspine.settings import Settings
@@ -27,6 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 GIVEN_DATABASE = os.environ.pop("DATABASE_URL", "")
 GIVEN_REDIS = os.environ.pop("REDIS_URL", "")
+# Settings ask for them whenever some are made, and each time 600 files are opened to find them.
+settings_module.available_timezones = cache(settings_module.available_timezones)
 
 
 def needs_shared(path: str) -> Path:
