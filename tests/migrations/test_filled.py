@@ -1,31 +1,20 @@
 """The migrations on tables that hold something: every step, up and down, loses no row and leaves no loose end."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, Boolean, Column, DateTime, MetaData, String, func, insert, select, text
 
 from cspine import migrate
 from cspine.database import Database
-from tests.conftest import ROOT
+from tests.migrations.conftest import NOTHING, SCRIPTS, At
 
 pytestmark = pytest.mark.services
 
-SCRIPTS = ScriptDirectory.from_config(Config(str(ROOT / "alembic.ini")))
 STEPS = [(str(script.down_revision), script.revision) for script in SCRIPTS.walk_revisions() if script.down_revision]
 NIGHT = datetime(2026, 1, 1, 2, tzinfo=UTC)
 BOOKKEEPING = "alembic_version"
-
-
-@pytest.fixture
-def empty(database: Database) -> Iterator[Database]:
-    """Give the test's database without any table of ours."""
-    migrate.downgrade(database)
-    return database
 
 
 def tables(database: Database) -> MetaData:
@@ -68,16 +57,16 @@ def counts(database: Database) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(("before", "after"), STEPS)
-def test_a_step_up_and_down_loses_no_row(empty: Database, before: str, after: str) -> None:
-    migrate.upgrade(empty, before)
-    fill(empty)
-    old = counts(empty)
-    migrate.upgrade(empty, after)
-    assert {name: count for name, count in counts(empty).items() if name in old} == old
-    migrate.upgrade(empty)
-    assert {name: count for name, count in counts(empty).items() if name in old} == old
-    migrate.downgrade(empty, before)
-    assert counts(empty) == old
+def test_a_step_up_and_down_loses_no_row(at: At, before: str, after: str) -> None:
+    database = at(before)
+    fill(database)
+    old = counts(database)
+    migrate.upgrade(database, after)
+    assert {name: count for name, count in counts(database).items() if name in old} == old
+    migrate.upgrade(database)
+    assert {name: count for name, count in counts(database).items() if name in old} == old
+    migrate.downgrade(database, before)
+    assert counts(database) == old
 
 
 def test_a_full_database_goes_all_the_way_down_and_up(database: Database) -> None:
@@ -89,35 +78,35 @@ def test_a_full_database_goes_all_the_way_down_and_up(database: Database) -> Non
     assert set(counts(database).values()) == {0}
 
 
-def test_the_newest_result_of_an_image_is_the_one_that_is_shown(empty: Database) -> None:
-    migrate.upgrade(empty, "0004")
-    fill(empty)
-    with empty.write() as session:
-        result = tables(empty).tables["result"]
+def test_the_newest_result_of_an_image_is_the_one_that_is_shown(at: At) -> None:
+    database = at("0004")
+    fill(database)
+    with database.write() as session:
+        result = tables(database).tables["result"]
         (row,) = session.execute(select(result)).mappings()
         session.execute(insert(result).values({**row, "id": 2, "preprocessing": "newer"}))
-    migrate.upgrade(empty)
-    with empty.read() as session:
+    migrate.upgrade(database)
+    with database.read() as session:
         assert session.execute(text("SELECT id, shown FROM result ORDER BY id")).all() == [(1, False), (2, True)]
 
 
-def test_sqlite_checks_references_again_after_a_migration(empty: Database) -> None:
-    migrate.upgrade(empty)
-    if not empty.sqlite:
+def test_sqlite_checks_references_again_after_a_migration(database: Database, at: At) -> None:
+    if not database.sqlite:
         pytest.skip("PostgreSQL never stops checking them")
-    with empty.read() as session:
+    migrate.upgrade(at(NOTHING))
+    with database.read() as session:
         assert session.scalar(text("PRAGMA foreign_keys")) == 1
 
 
-def test_a_migration_that_leaves_a_loose_end_is_taken_back(empty: Database) -> None:
-    if not empty.sqlite:
+def test_a_migration_that_leaves_a_loose_end_is_taken_back(database: Database, at: At) -> None:
+    if not database.sqlite:
         pytest.skip("PostgreSQL never stops checking them")
-    migrate.upgrade(empty, "0004")
-    fill(empty)
-    with empty.engine.connect() as connection, migrate.unchecked(connection), connection.begin():
+    at("0004")
+    fill(database)
+    with database.engine.connect() as connection, migrate.unchecked(connection), connection.begin():
         connection.execute(text("DELETE FROM study"))
     with pytest.raises(migrate.LooseEnds, match="image"):
-        migrate.upgrade(empty)
-    with empty.read() as session:
+        migrate.upgrade(database)
+    with database.read() as session:
         assert session.scalar(text("SELECT version_num FROM alembic_version")) == "0004"
         assert session.scalar(text("PRAGMA foreign_keys")) == 1

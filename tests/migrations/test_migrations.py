@@ -6,18 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect
 
 from cspine import migrate
 from cspine.database import Database
 from cspine.tables import Table
 from tests.conftest import ROOT
+from tests.migrations.conftest import NOTHING, REVISIONS, SCRIPTS, At
 
 pytestmark = pytest.mark.services
 
-SCRIPTS = ScriptDirectory.from_config(Config(str(ROOT / "alembic.ini")))
-REVISIONS = [script.revision for script in reversed(list(SCRIPTS.walk_revisions()))]
 BOOKKEEPING = {"alembic_version"}
 
 
@@ -57,17 +55,17 @@ def test_down_leaves_nothing_behind(empty: Database) -> None:
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
-def test_each_step_goes_up_down_and_up_to_the_same_schema(empty: Database, revision: str) -> None:
-    before_it = SCRIPTS.get_revision(revision).down_revision or "base"
-    migrate.upgrade(empty, str(before_it))
-    before = shape(empty.engine)
-    migrate.upgrade(empty, revision)
-    after = shape(empty.engine)
+def test_each_step_goes_up_down_and_up_to_the_same_schema(at: At, revision: str) -> None:
+    before_it = str(SCRIPTS.get_revision(revision).down_revision or NOTHING)
+    database = at(before_it)
+    before = shape(database.engine)
+    migrate.upgrade(database, revision)
+    after = shape(database.engine)
     assert after != before
-    migrate.downgrade(empty, str(before_it))
-    assert shape(empty.engine) == before
-    migrate.upgrade(empty, revision)
-    assert shape(empty.engine) == after
+    migrate.downgrade(database, before_it)
+    assert shape(database.engine) == before
+    migrate.upgrade(database, revision)
+    assert shape(database.engine) == after
 
 
 def test_the_tables_in_code_are_those_of_the_migrations(database: Database) -> None:
