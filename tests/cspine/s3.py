@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from threading import Thread
 from typing import Any
 from urllib.parse import quote
@@ -43,7 +44,7 @@ class Server:
         query = f"endpoint_url={quote(self.endpoint, safe='')}&region={REGION}"
         return f"s3://{KEY}:{quote(SECRET, safe='')}@{self.bucket}/cspine?{query}"
 
-    @property
+    @cached_property
     def client(self) -> Any:
         """A client that is not ours."""
         return boto3.client("s3", endpoint_url=self.endpoint, region_name=REGION, aws_access_key_id=KEY,

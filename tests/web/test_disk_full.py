@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,6 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import func, select
 
-from cspine import migrate
 from cspine.database import Database
 from cspine.reasons import Reason
 from cspine.settings import Settings
@@ -41,9 +41,9 @@ def settings(full: Disk, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
+def database(settings: Settings, template: Path) -> Iterator[Database]:
     database = Database.of(settings)
-    migrate.upgrade(database)
+    shutil.copyfile(template, settings.var / "cspine.db")
     yield database
     database.dispose()
 
