@@ -106,7 +106,7 @@ def count_files(count: int, say: Callable[[str], object] = print) -> dict[str, A
         kinds = write_files(folder, count)
         made = House(Path(name) / "var")
         began = time.monotonic()
-        ledger = made.screen(folder, "files")
+        ledger = made.screen_apart(folder, "files")
         took = time.monotonic() - began
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         made.database.dispose()

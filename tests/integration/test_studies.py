@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from tests.integration import inputs
 from tests.integration.house import File, House, finite, house
 from tests.integration.studies import count_files
 
-CASES = inputs.compositions() | inputs.identities() | inputs.contents() | inputs.names()
 EMPTY_CODES = {"blank_image", "out_of_distribution"}
 
 
@@ -52,6 +52,12 @@ class Night:
         return self.studies[self.row(case)["study"]]
 
 
+@cache
+def cases() -> dict[str, dict[str, bytes]]:
+    """Make the files of every case; it takes seconds, which whoever only collects the tests need not wait."""
+    return inputs.compositions() | inputs.identities() | inputs.contents() | inputs.names()
+
+
 def lay(folder: Path, files: dict[str, bytes]) -> Path:
     """Write files into a folder."""
     for name, data in files.items():
@@ -61,9 +67,9 @@ def lay(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def running(tmp_path_factory: pytest.TempPathFactory, demo_export: Path) -> Iterator[House]:
     """Run an installation for the tests of this module."""
-    with house(tmp_path_factory.mktemp("house") / "var") as made:
+    with house(tmp_path_factory.mktemp("house") / "var", demo_export) as made:
         yield made
 
 
@@ -71,9 +77,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def night(running: House, tmp_path_factory: pytest.TempPathFactory) -> Night:
     """Screen every case."""
     folder = tmp_path_factory.mktemp("night")
-    for case, files in CASES.items():
+    for case, files in cases().items():
         lay(folder / case, files)
-    printed = running.screen(folder, "night", "--wait")
+    printed = running.screen_apart(folder, "night", "--wait")
     assert running.ledger("night") == printed
     return Night(running, printed, running.triage(), running.studies())
 
@@ -83,7 +89,7 @@ def test_every_file_is_in_exactly_one_bucket(night: Night) -> None:
     assert ledger["balanced"]
     assert (ledger["failed"], ledger["quarantined"], ledger["waiting"]) == (0, 0, 0)
     archives = {"cd": 6 - 1, "mixed": 4 - 1}  # entries instead of the archive itself
-    assert ledger["received"] == len(ledger["files"]) == sum(map(len, CASES.values())) + sum(archives.values())
+    assert ledger["received"] == len(ledger["files"]) == sum(map(len, cases().values())) + sum(archives.values())
 
 
 def test_every_study_is_on_the_list_once(night: Night) -> None:
@@ -256,10 +262,12 @@ def whole(running: House, row: dict[str, Any], images: int) -> None:
 def test_a_part_that_comes_after_the_answer_makes_a_new_one_of_both(running: House, tmp_path: Path) -> None:
     said = {"NumberOfStudyRelatedInstances": 2}
     first = lay(tmp_path / "1", {"IM1": inputs.film("late", 1, **said)})
-    before = only(running, running.screen(first, "late", "--wait"))
+    running.screen(first, "late")
+    before = only(running, running.finished("late"))
     assert "partial" in before["flags"]
     second = lay(tmp_path / "2", {"p.zip": inputs.archive({"IM2": inputs.film("late", 2, **said)})})
-    ledger = running.screen(second, "late", "--wait")
+    running.screen(second, "late")
+    ledger = running.finished("late")
     assert (ledger["received"], ledger["analysed"], ledger["studies"], ledger["images"]) == (2, 2, 1, 2)
     row = only(running, ledger)
     assert (row["study"], row["state"]) == (before["study"], "done")
@@ -268,10 +276,9 @@ def test_a_part_that_comes_after_the_answer_makes_a_new_one_of_both(running: Hou
 
 
 def test_parts_that_come_while_the_first_is_in_work(running: House, tmp_path: Path) -> None:
-    running.screen(lay(tmp_path / "0", {"IM": inputs.film("parts", 0)}), "parts")
-    for number in (1, 2):
-        ledger = running.screen(lay(tmp_path / str(number), {"IM": inputs.film("parts", number)}), "parts",
-                                *["--wait"] * (number == 2))  # fmt: skip
+    for number in range(3):
+        running.screen(lay(tmp_path / str(number), {"IM": inputs.film("parts", number)}), "parts")
+    ledger = running.finished("parts")
     assert (ledger["analysed"], ledger["studies"], ledger["images"]) == (3, 1, 3)
     whole(running, only(running, ledger), 3)
 
@@ -279,8 +286,9 @@ def test_parts_that_come_while_the_first_is_in_work(running: House, tmp_path: Pa
 def test_the_same_bytes_from_several_at_the_same_moment(running: House, tmp_path: Path) -> None:
     folder = lay(tmp_path, {"IM1": inputs.film("at_once")})
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: running.screen(folder, "at once"), range(2)))
-    ledger = running.screen(folder, "at once", "--wait")
+        list(pool.map(lambda _: running.screen_apart(folder, "at once"), range(2)))
+    running.screen(folder, "at once")
+    ledger = running.finished("at once")
     assert (ledger["received"], ledger["analysed"], ledger["duplicate"], ledger["studies"]) == (3, 1, 2, 1)
     row = only(running, ledger)
     with running.database.read() as session:
@@ -292,7 +300,7 @@ def test_the_same_bytes_from_several_at_the_same_moment(running: House, tmp_path
 def test_the_time_of_receipt_is_the_sites_and_the_study_date_is_nobodys(tmp_path: Path) -> None:
     """Nothing runs here, so that the list says since when the study is in work."""
     still = House(tmp_path / "var")
-    still.screen(lay(tmp_path / "in", CASES["midnight"]), "zones")
+    still.screen(lay(tmp_path / "in", cases()["midnight"]), "zones")
     (study,) = still.studies().values()
     for zone, hours in (("America/Los_Angeles", (-8, -7)), ("Pacific/Auckland", (12, 13))):
         (row,) = still.triage(CSPINE_TIMEZONE=zone).values()

@@ -1,5 +1,6 @@
 """What tests of the workers need: the runtime of a child, a tiny release, studies received as they really are."""
 
+import gc
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -19,13 +20,16 @@ from cspine.records import releases as release_records
 from cspine.settings import Settings
 from cspine.tables import Release, Screening
 from models import release as model_release
+from models.export.make import make
 from models.release import LoadedRelease
+from tests.once import once
 from tests.worker import releases as tiny
 from worker import network
 from worker.runtime import Runtime
 
 Receive = Callable[..., list[int]]
 Activate = Callable[[Path], Release]
+true_load = model_release.load
 
 
 def png(seed: int = 0, rows: int = 60, columns: int = 50) -> bytes:
@@ -37,24 +41,38 @@ def png(seed: int = 0, rows: int = 60, columns: int = 50) -> bytes:
 @pytest.fixture(scope="session")
 def tiny_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a tiny release once."""
-    return tiny.make(tmp_path_factory.mktemp("release") / "tiny")
+    return once(tmp_path_factory, "tiny", tiny.make)
+
+
+@pytest.fixture(scope="session")
+def tiny_export(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Export the tiny release once; it is the export of others of the same network, too."""
+
+    def export(folder: Path) -> None:
+        folder.mkdir()
+        make(true_load(tiny_release), tiny_release, folder)
+
+    return once(tmp_path_factory, "tiny-export", export)
 
 
 @pytest.fixture(scope="session")
 def compiled() -> dict[str, LoadedRelease]:
-    """Keep the networks that are in memory already, by their releases' identity."""
+    """Keep the networks that are in memory already, by their releases' identity.
+
+    What is imported by now is never garbage: to look through it takes a third of a second whenever a release is let go.
+    """
+    gc.freeze()
     return {}
 
 
 @pytest.fixture(autouse=True)
 def load_once(monkeypatch: pytest.MonkeyPatch, compiled: dict[str, LoadedRelease]) -> None:
     """Compile the network of a release once for all tests; each still fetches and verifies it."""
-    true = model_release.load
 
     def load(folder: Path) -> LoadedRelease:
         identity = releases.identity(folder)
         if identity not in compiled:
-            compiled[identity] = true(folder)
+            compiled[identity] = true_load(folder)
         return compiled[identity]
 
     monkeypatch.setattr(model_release, "load", load)

@@ -16,12 +16,12 @@ from cspine.settings import Settings
 SECONDS = 60.0
 
 
-def wait(condition: Callable[[], object], seconds: float = SECONDS) -> None:
-    """Wait until a condition holds, which it does soon where all is well."""
+def wait(condition: Callable[[], object], seconds: float = SECONDS, pause: float = 0.05) -> None:
+    """Wait until a condition holds, which it does soon where all is well; looks after each pause."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it does not happen"
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 @contextmanager

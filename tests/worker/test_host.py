@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from cspine import release_store
+from cspine import export_store, release_store
 from cspine.blobs import BlobStore
 from cspine.database import Database
 from cspine.embedded import process
 from cspine.settings import Settings
 from cspine.states import State
 from cspine.tables import Release, Result, Screening
+from models.runtime.openvino_runtime import GRAPH, export_name
 from tests import servers
 from tests.conftest import GIVEN_REDIS
 from tests.cspine.s3 import Server, server
@@ -26,7 +27,6 @@ from tests.worker.services import wait
 pytestmark = pytest.mark.services
 
 STUDIES = 4
-SECONDS = 240.0  # the screening host makes the export first
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +70,16 @@ def done(database: Database) -> int:
 
 def test_two_hosts_with_nothing_shared_but_three_addresses(
     settings: Settings, database: Database, store: Server, activate: Activate, receive: Receive, tiny_release: Path,
-    tmp_path: Path,
+    tiny_export: Path, tmp_path: Path,
 ) -> None:  # fmt: skip
     release: Release = activate(tiny_release)
-    assert release_store.holds(BlobStore(settings.blobs), release.identity, "card.json")
+    blobs, export = BlobStore(settings.blobs), export_name()
+    assert release_store.holds(blobs, release.identity, "card.json")
+    export_store.store(blobs, release.identity, export, tiny_export)
     receive(*(png(seed) for seed in range(STUDIES)))
     with host(settings, "prepare", tmp_path / "first"), host(settings, "screen", tmp_path / "second") as log:
         with store.counting() as asked:
-            wait(lambda: done(database) == STUDIES, SECONDS)
+            wait(lambda: done(database) == STUDIES)
         assert "release loaded" in log.read_text()
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(Result)) == STUDIES
@@ -85,4 +87,6 @@ def test_two_hosts_with_nothing_shared_but_three_addresses(
     assert asked["LIST"] == 0, "no worker looks for anything by listing"
     assert not (settings.var / "cache").exists()
     assert not (tmp_path / "first" / "cache").exists()
-    assert (tmp_path / "second" / "cache" / release.identity / "card.json").exists(), "fetched by the host itself"
+    cache = tmp_path / "second" / "cache"
+    assert (cache / release.identity / "card.json").exists(), "fetched by the host itself"
+    assert (export_store.place(release.identity, export, cache) / GRAPH).exists()
