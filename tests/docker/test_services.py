@@ -17,7 +17,7 @@ from cspine.commands.release import DEMO
 from cspine.database import Database
 from cspine.embedded.valkey import find_server
 from cspine.queue import Bell
-from cspine.records import releases
+from cspine.records import heartbeats, releases
 from cspine.releases import read_card
 from cspine.settings import Settings
 from tests.conftest import ROOT
@@ -87,6 +87,15 @@ def await_true(condition: Any, seconds: float) -> None:
         time.sleep(0.3)
 
 
+def shows_itself(name: str, database: Database, port: int) -> bool:
+    """Say whether a service has begun to work; asking its health check costs a process each time."""
+    if name == "web":
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+    with database.read() as session:
+        return heartbeats.alive(session, name.removeprefix("worker-"))
+
+
 def test_migrate_ends_well(environment: dict[str, str]) -> None:
     ended = run(COMPOSE["services"]["migrate"]["command"], environment)
     assert ended.returncode == 0, ended.stderr
@@ -94,14 +103,18 @@ def test_migrate_ends_well(environment: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("name", LASTING)
 @pytest.mark.usefixtures("release")
-def test_a_service_becomes_healthy_and_ends_when_told(name: str, environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_service_becomes_healthy_and_ends_when_told(
+    name: str, environment: dict[str, str], database: Database, tmp_path: Path
+) -> None:
     service = COMPOSE["services"][name]
     how, *check = [word.replace(":8000", f":{environment['CSPINE_PORT']}") for word in service["healthcheck"]["test"]]
     assert how == "CMD"
     assert run(check, environment).returncode != 0  # nothing lives yet
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(service["command"], cwd=ROOT, env=environment, stdout=log, stderr=log)
+    port = int(environment["CSPINE_PORT"])
     try:
+        await_true(lambda: process.poll() is not None or shows_itself(name, database, port), START_SECONDS)
         await_true(lambda: process.poll() is not None or run(check, environment).returncode == 0, START_SECONDS)
         assert process.poll() is None, (tmp_path / "log").read_text()
         process.send_signal(signal.SIGTERM)
