@@ -3,6 +3,7 @@
 import random
 import socket
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +15,14 @@ from cspine.commands.service import Service
 from cspine.database import Database
 from cspine.embedded import ALL, running
 from cspine.ledger import Ledger
-from cspine.queue import Bell
+from cspine.queue import EXPLAIN, Bell
 from cspine.records import batches
 from cspine.settings import Settings
 from cspine.states import Disposition, Lane
 from cspine.tables import Batch, ReceivedFile
 from tests.cspine.decoding.objects import HTJ2K, J2K, LOSSLESS_SV1, ROOT, dicom
 from tests.fuzz.mutations import PIXEL_DATA, bytes_changed, cut, number_changed, segment_moved, stream_wrecked
+from tests.integration.house import with_demo
 from tests.worker.services import wait
 
 pytestmark = pytest.mark.services
@@ -39,11 +41,14 @@ def damaged_film(seed: int) -> bytes:
     return film[:at] + dice.choice(DAMAGE)(film[at:], dice)
 
 
-def test_damaged_films_cost_themselves_and_nothing_else(settings: Settings, database: Database) -> None:
+def test_damaged_films_cost_themselves_and_nothing_else(
+    settings: Settings, database: Database, demo_export: Path
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         settings = settings.model_copy(update={"port": free.getsockname()[1]})
     installation = Service(settings, database, BlobStore(settings.blobs), Bell(settings))
+    with_demo(installation, demo_export)
     damaged, good = settings.var / "damaged", settings.var / "good"
     for folder in (damaged, good):
         folder.mkdir(parents=True)
@@ -55,10 +60,10 @@ def test_damaged_films_cost_themselves_and_nothing_else(settings: Settings, data
         with database.read() as session:
             return batches.ledger(session, batch)
 
-    with running(settings, ALL) as address:
+    with running(settings, ALL - {EXPLAIN}) as address:
         batch, _ = submit(installation, [damaged], "damaged", Lane.NORMAL)
         after, _ = submit(installation, [good], "good", Lane.NORMAL)
-        wait(lambda: not ledger(batch).waiting and not ledger(after).waiting, 120)
+        wait(lambda: not ledger(batch).waiting and not ledger(after).waiting, 120, pause=0.2)
         with urllib.request.urlopen(f"{address}/healthz") as answer:
             assert answer.status == 200
     ends = ledger(batch)
