@@ -32,9 +32,9 @@ def costs(explainer: Explainer, batch: np.ndarray, turns: int) -> dict[str, tupl
     return {name: (median(spent[name]), median(passes[name])) for name in explainer.methods}
 
 
-def untrained(width: float = 1.0) -> Explainer:
+def untrained(width: float = 1.0, size: int = 224) -> Explainer:
     """Return GoogLeNet with a lesion-map head, its weights drawn at random."""
-    network = NETWORKS[NETWORK].build(CLASSES, width=width)
+    network = NETWORKS[NETWORK].build(CLASSES, width=width, size=size)
     channels = network.get_layer(NETWORKS[NETWORK].SALIENCY_LAYER).output.shape[-1]
     head: Head = {"kernel": np.ones((channels, CLASSES), np.float32), "bias": np.zeros(CLASSES, np.float32)}
     return Explainer(NETWORK, network, head)
