@@ -19,8 +19,6 @@ from cspine.records.failures import groups
 from cspine.settings import Settings
 from cspine.states import SHADOW, Stage, State
 from cspine.tables import Attempt, Batch, Claim, Image, Release, Replay, Result, Screening, Study
-from models.export.make import make
-from models.release import load
 from models.runtime.openvino_runtime import export_name
 from tests.cspine.records import work
 from tests.worker import services
@@ -233,16 +231,12 @@ def test_a_new_release_in_the_middle_relabels_nothing(
 
 def test_real_workers_through_an_upgrade_and_a_replay(
     settings: Settings, own: Runtime, receive: Receive, activate: Activate, database: Database, tiny_release: Path,
-    tmp_path: Path,
+    tiny_export: Path, tmp_path: Path,
 ) -> None:  # fmt: skip
     """A release is activated with work queued and a batch in hand; then a replay survives the death of its child."""
 
-    made = tmp_path / "export"
-    made.mkdir()
-    make(load(tiny_release), tiny_release, made)  # of both releases: they have the same network
-
     def export(release: Release) -> Release:
-        export_store.store(own.blobs, release.identity, export_name(), made)
+        export_store.store(own.blobs, release.identity, export_name(), tiny_export)  # both have the same network
         return release
 
     alone = settings.model_copy(update={"screen_batch": 2})
