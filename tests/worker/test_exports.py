@@ -18,8 +18,6 @@ from cspine.records import heartbeats
 from cspine.settings import Settings
 from cspine.states import State
 from cspine.tables import Release
-from models.export.make import make
-from models.release import load
 from models.runtime.openvino_runtime import GRAPH, export_name
 from tests.conftest import ROOT
 from tests.cspine.records import work
@@ -38,13 +36,6 @@ def by_openvino(by_tensorflow: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "available", lambda: True)
     monkeypatch.setattr(network, "NVIDIA", ())
     monkeypatch.setattr(network, "RETRY_SECONDS", 0.0)
-
-
-@pytest.fixture(scope="session")
-def tiny_export(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("export")
-    make(load(tiny_release), tiny_release, folder)
-    return folder
 
 
 @pytest.fixture
