@@ -16,6 +16,8 @@ from cspine.reasons import Reason
 from models.explain import explain
 from models.saliency import drawing
 
+pytestmark = pytest.mark.usefixtures("load_once")
+
 
 @pytest.fixture
 def film(tmp_path: Path) -> Path:

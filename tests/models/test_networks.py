@@ -1,6 +1,7 @@
 """What holds for every network: its constants name layers of it, and it comes back from a file without a Lambda."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -19,9 +20,22 @@ SMALL = {  # options, the grid of the default map
 }
 
 
+@cache
+def small(name: str) -> keras.Model:
+    """Build a small network once; nobody changes it."""
+    return NETWORKS[name].build(3, **SMALL[name][0])
+
+
 @pytest.fixture(scope="module", params=NETWORKS)
 def network(request: pytest.FixtureRequest) -> keras.Model:
-    return NETWORKS[request.param].build(3, **SMALL[request.param][0])
+    return small(request.param)
+
+
+@pytest.fixture(scope="module")
+def inception() -> keras.Model:
+    """Build InceptionV3 in full, with the head that only training has, after others have counted layers on."""
+    keras.layers.Conv2D(1, 1)
+    return inception_v3.build(3, lesion_map=2)
 
 
 def test_constants_name_its_layers(network: keras.Model) -> None:
@@ -39,7 +53,7 @@ def test_constants_name_its_layers(network: keras.Model) -> None:
 @pytest.mark.parametrize("name", ["alexnet", "googlenet", "mobilenet_v2"])
 def test_only_the_head_depends_on_the_labels(name: str) -> None:
     module = NETWORKS[name]
-    network = module.build(3, **SMALL[name][0])
+    network = small(name)
     other = module.build(2, **SMALL[name][0])
     for layer in network.layers:
         if layer.weights and layer.name not in module.HEAD_LAYERS:
@@ -53,11 +67,13 @@ def test_it_comes_back_from_its_file(network: keras.Model, tmp_path: Path) -> No
     np.testing.assert_allclose(again(x), network(x), rtol=1e-5, atol=1e-6)
 
 
-def test_inception_v3() -> None:
-    """The counts are those of Keras applications without a top, and the head's by hand."""
-    network = inception_v3.build(3)
+def test_inception_v3(inception: keras.Model) -> None:
+    """The counts are those of Keras applications without a top, and the heads' by hand."""
+    network = inception
     head = 2048 * 1024 + 1024 + 1024 * 512 + 512 + 512 * 3 + 3
-    assert network.count_params() == 21_802_784 + head
+    lesions = 768 * 2 + 2
+    assert network.count_params() == 21_802_784 + head + lesions
+    assert network.output["logits"].shape == (None, 3) and network.output["lesion_map"].shape == (None, 12, 12, 2)
     shapes = {"mixed0": (25, 25, 256), "mixed2": (25, 25, 288), "mixed3": (12, 12, 768), "mixed7": (12, 12, 768),
               "mixed8": (5, 5, 1280), "mixed10": (5, 5, 2048), "pool": (2048,)}  # fmt: skip
     for name, shape in shapes.items():
@@ -68,9 +84,8 @@ def test_inception_v3() -> None:
     assert network.get_layer("dropout").rate == 0.4
 
 
-def test_inception_v3_names_its_layers_alike_every_time() -> None:
-    keras.layers.Conv2D(1, 1)  # others have counted on meanwhile
-    names = [layer.name for layer in inception_v3.build(2, size=75, lesion_map=2).layers]
+def test_inception_v3_names_its_layers_alike_every_time(inception: keras.Model) -> None:
+    names = [layer.name for layer in inception.layers]
     for kind, count in {"conv2d": 94, "batch_normalization": 94, "max_pooling2d": 4, "concatenate": 2}.items():
         expected = {kind} | {f"{kind}_{i}" for i in range(1, count)}
         assert {name for name in names if re.fullmatch(rf"{kind}(_\d+)?", name)} == expected

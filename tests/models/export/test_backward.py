@@ -34,6 +34,7 @@ LAYERS: dict[str, Callable[[keras.KerasTensor], keras.KerasTensor]] = {
     "normalisation": lambda x: layers.ReLU(6.0)(layers.BatchNormalization()(x)),
     "sum": lambda x: layers.Add()([x, layers.Conv2D(4, 1)(x)]),
 }
+Maps = Callable[[NDArray[np.float32]], tuple[NDArray, NDArray]]
 
 
 def compiled(answer: Callable[[tf.Tensor], dict[str, tf.Tensor]], shape: tuple[int | None, ...]):
@@ -43,20 +44,23 @@ def compiled(answer: Callable[[tf.Tensor], dict[str, tf.Tensor]], shape: tuple[i
     return openvino.Core().compile_model(converted(traced.get_concrete_function()), "CPU", options)
 
 
-def both(split: keras.KerasTensor, logits: keras.KerasTensor, x: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
-    """Return the explained map by OpenVINO and by GradientTape, of values x at the split."""
+def both(split: keras.KerasTensor, logits: keras.KerasTensor) -> Maps:
+    """Return a function that gives the explained map by OpenVINO and by GradientTape, of values x at the split."""
     calls = walk.steps([logits], [split])
-    label = np.arange(len(x), dtype=np.int32) % CLASSES
 
     def answer(value: tf.Tensor) -> dict[str, tf.Tensor]:
         values = walk.run(calls, {id(split): value})
         seed = tf.one_hot(tf.range(tf.shape(value)[0]) % CLASSES, CLASSES)
         return {"map": backward.explained_map(calls, values, split, seed)}
 
-    ours = compiled(answer, (None, *x.shape[1:]))(x)["map"]
-    above = keras.Model(split, logits)
-    theirs = hirescam.explain(lambda value: above(value, training=False), tf.constant(x), tf.constant(label))
-    return ours, theirs.numpy()
+    ours, above = compiled(answer, split.shape), keras.Model(split, logits)
+
+    def maps(x: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
+        label = np.arange(len(x), dtype=np.int32) % CLASSES
+        theirs = hirescam.explain(lambda value: above(value, training=False), tf.constant(x), tf.constant(label))
+        return ours(x)["map"], theirs.numpy()
+
+    return maps
 
 
 def close(ours: NDArray, theirs: NDArray) -> None:
@@ -65,8 +69,8 @@ def close(ours: NDArray, theirs: NDArray) -> None:
 
 
 @pytest.fixture(scope="module", params=[*LAYERS, "behind another"])
-def piece(request: pytest.FixtureRequest) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Give a split and logits with one kind of layer between them; `behind another`: a pooling of no split's value."""
+def piece(request: pytest.FixtureRequest) -> Maps:
+    """Give both maps by one kind of layer between split and logits; `behind another`: a pooling of no split's value."""
     keras.utils.set_random_seed(3)
     split = keras.Input((8, 8, 4))
     if request.param == "behind another":
@@ -75,15 +79,15 @@ def piece(request: pytest.FixtureRequest) -> tuple[keras.KerasTensor, keras.Kera
         x = LAYERS[request.param](split)
     x = layers.Concatenate()([x, x])
     logits = layers.Dense(CLASSES)(layers.Dropout(0.5)(layers.Dense(6, activation="relu")(layers.Flatten()(x))))
-    return split, logits
+    return both(split, logits)
 
 
 @pytest.mark.parametrize("kind", ["noise", "ties", "constant"])
-def test_each_kind_of_layer(piece: tuple[keras.KerasTensor, keras.KerasTensor], kind: str) -> None:
+def test_each_kind_of_layer(piece: Maps, kind: str) -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(3, 8, 8, 4)).astype(np.float32)
     x = {"noise": x, "ties": np.round(x), "constant": np.full_like(x, 0.7)}[kind]
-    close(*both(*piece, x))
+    close(*piece(x))
 
 
 @pytest.mark.parametrize("side", [2, 3, 4])
@@ -93,7 +97,7 @@ def test_an_average_over_a_map_as_small_as_its_windows(side: int) -> None:
     split = keras.Input((side, side, 4))
     x = layers.ReLU()(layers.AveragePooling2D(3, 1, padding="same")(split))
     logits = layers.Dense(CLASSES)(layers.GlobalAveragePooling2D()(x))
-    close(*both(split, logits, np.random.default_rng(0).normal(size=(3, side, side, 4)).astype(np.float32)))
+    close(*both(split, logits)(np.random.default_rng(0).normal(size=(3, side, side, 4)).astype(np.float32)))
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -104,7 +108,7 @@ def test_each_network(name: str) -> None:
     split = network.get_layer(NETWORKS[name].SALIENCY_LAYER).output
     shape = (3, *split.shape[1:])
     x = np.maximum(np.random.default_rng(0).normal(size=shape), 0).astype(np.float32)
-    close(*both(split, network.outputs[0], x))
+    close(*both(split, network.outputs[0])(x))
 
 
 def test_a_layer_without_a_rule_is_said() -> None:
