@@ -15,6 +15,7 @@ from models.export.make import make
 from models.release import LoadedRelease, load
 from models.runtime import openvino_runtime
 from models.runtime.openvino_runtime import GRAPH, BadExport, OpenVINORelease
+from tests.once import once
 
 LABELS = ("normal", "fracture", "dislocation")
 SURE = 1e-3  # by which the two greatest probabilities differ where the label must agree
@@ -22,9 +23,11 @@ SURE = 1e-3  # by which the two greatest probabilities differ where the label mu
 
 @pytest.fixture(scope="module")
 def export(by_tensorflow: LoadedRelease, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("export")
-    make(by_tensorflow, DEMO, folder)
-    return folder
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        make(by_tensorflow, DEMO, folder)
+
+    return once(tmp_path_factory, "demo-export", write)
 
 
 @pytest.fixture(scope="module")

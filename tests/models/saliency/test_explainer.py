@@ -1,5 +1,7 @@
 """The explainer on every network: which methods each allows, at which layer, with maps of the right size."""
 
+from functools import cache
+
 import keras
 import numpy as np
 import pytest
@@ -16,9 +18,16 @@ AVERAGED = {"googlenet": "inception_5b", "mobilenet_v2": "out_relu"}
 WIDTHS = {"alexnet": 0.0625, "googlenet": 0.0625, "mobilenet_v2": 0.35}  # InceptionV3 has one width, and is slow
 
 
+@cache
+def small(name: str) -> keras.Model:
+    """Build a network once, and as small as it can be; nobody changes it."""
+    least = {"inception_v3": {"size": 75}}.get(name, {"width": WIDTHS.get(name, 1)})
+    return NETWORKS[name].build(3, channels=1, **least)
+
+
 @pytest.fixture(scope="module", params=WIDTHS)
 def built(request: pytest.FixtureRequest) -> tuple[str, keras.Model]:
-    return request.param, NETWORKS[request.param].build(3, width=WIDTHS[request.param], channels=1)
+    return request.param, small(request.param)
 
 
 def test_class_activation_only_where_the_head_averages_and_adds(built: tuple[str, keras.Model]) -> None:
@@ -29,8 +38,7 @@ def test_class_activation_only_where_the_head_averages_and_adds(built: tuple[str
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_page_offers_what_the_network_allows(name: str) -> None:
-    least = {"inception_v3": {"size": 75}}.get(name, {"width": WIDTHS.get(name, 1)})
-    network = NETWORKS[name].build(3, channels=1, **least)
+    network = small(name)
     channels = network.get_layer(NETWORKS[name].SALIENCY_LAYER).output.shape[-1]
     head = {"kernel": np.zeros((channels, 3), np.float32), "bias": np.zeros(3, np.float32)}
     for lesion_head in (None, head):

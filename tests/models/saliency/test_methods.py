@@ -78,7 +78,7 @@ def test_gradcam_is_class_activation_on_googlenet(inception: tuple[keras.Model, 
     network, batch = inception
     below = keras.Model(network.inputs[0], network.get_layer("inception_5b").output)
     above = keras.Model(network.get_layer("inception_5b").output, network.outputs[0])
-    activation = below(batch, training=False)
+    activation, explainer = below(batch, training=False), Explainer("googlenet", network)
     assert activation.shape[1:3] == (7, 7)
     positive = []
     for label in range(3):
@@ -86,7 +86,7 @@ def test_gradcam_is_class_activation_on_googlenet(inception: tuple[keras.Model, 
         found = gradcam.explain(above, activation, chosen).numpy()
         kernel = network.get_layer("logits").kernel.numpy()
         by_weights = activation.numpy() @ kernel[:, label]
-        by_function = Explainer("googlenet", network).explain("cam", batch, chosen)
+        by_function = explainer.explain("cam", batch, chosen)
         for exact in (by_weights, by_function):
             expected = np.maximum(exact, 0) / 49
             assert np.abs(found - expected).max() <= 1e-5 * expected.max()

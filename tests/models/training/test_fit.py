@@ -108,8 +108,8 @@ def test_the_policy_is_put_back() -> None:
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_training_heads_are_there_where_they_shall_be(samples: Samples) -> None:
-    task = Task(samples, samples, NAMES, WANTED64, drawn=True)
+def test_training_heads_are_there_where_they_shall_be() -> None:
+    task = Task(Samples(), Samples(), NAMES, WANTED64, drawn=True)
     recipe = Recipe(network="googlenet", width=1 / 16)
     assert set(built(task, recipe).output) == {"logits", "lesion_map"}
     assert set(built(replace(task, drawn=False), recipe).output) == {"logits"}
