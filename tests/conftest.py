@@ -5,9 +5,10 @@ against PostgreSQL and Redis. A test gets a PostgreSQL schema, or an SQLite file
 before each test; one that holds something before the first is somebody's, and the run ends.
 """
 
+import gc
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,17 @@ GIVEN_DATABASE = os.environ.pop("DATABASE_URL", "")
 GIVEN_REDIS = os.environ.pop("REDIS_URL", "")
 # Settings ask for them whenever some are made, and each time 600 files are opened to find them.
 settings_module.available_timezones = cache(settings_module.available_timezones)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Spare the garbage collector what the imports of all tests bring, which stays: in forked children it is copied."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def needs_shared(path: str) -> Path:
