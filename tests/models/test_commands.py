@@ -9,12 +9,13 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from cspine import phantoms, releases
+from cspine import releases
 from cspine.__main__ import main
 from cspine.card import Card
 from cspine.errors import Usage
 from models.commands import parse_labels, parse_proportions, train
 from models.training import fit, reading, release
+from tests.models.training.small import LABELS, stripes
 
 
 def run(*arguments: object) -> Result:
@@ -93,9 +94,8 @@ def test_a_folder_of_films_becomes_a_release_though_interrupted(
 ) -> None:
     for label, name in (("normal", "c-spine_nor"), ("fracture", "c-spine_frac")):
         (tmp_path / "films" / name).mkdir(parents=True)
-        for seed in range(12):
-            film = phantoms.draw(seed if label == "normal" else 100 + seed, label).pixels
-            Image.fromarray(film).save(tmp_path / "films" / name / f"{seed}.png")
+        for i, film in enumerate(stripes(12, seed=len(label)).pictures):
+            Image.fromarray(film).save(tmp_path / "films" / name / f"{i}.png")
     (tmp_path / "films" / "c-spine_nor" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     arguments = [tmp_path / "films", "--labels", "normal=0,fracture=1", "--network", "alexnet", "--width", 0.03,
                  "--size", 68, "--epochs", 1, "--batch", 8, "--float32", "--out", tmp_path / "out"]  # fmt: skip
@@ -117,10 +117,10 @@ def test_a_folder_of_films_becomes_a_release_though_interrupted(
 
 def films(folder: Path, broken: bool = False) -> Path:
     """Write a list of three films for each part, one of each label; `broken`: and two files that are none."""
-    rows = ["file,label,split"]
+    rows, pictures = ["file,label,split"], stripes(9).pictures
     for i, split in enumerate(("training", "validation", "test") * 3):
-        label = ("normal", "fracture", "dislocation")[i // 3]
-        Image.fromarray(phantoms.draw(40 + i, label).pixels).save(folder / f"{i}.png")
+        label = LABELS[i // 3]
+        Image.fromarray(pictures[i]).save(folder / f"{i}.png")
         rows.append(f"{i}.png,{label},{split}")
     if broken:
         for name in ("torn.png", "2.png"):
@@ -134,7 +134,7 @@ def test_a_diverged_training_ends_with_status_1_and_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its losses are numbers to the end; warnings would be errors here."""
-    arguments = ["train", str(films(tmp_path)), "--network", "googlenet", "--width", "0.1", "--size", "64", "--batch",
+    arguments = ["train", str(films(tmp_path)), "--network", "alexnet", "--width", "0.25", "--size", "68", "--batch",
                  "4", "--epochs", "1", "--rate", "9.9", "--float32", "--out", str(tmp_path / "out")]  # fmt: skip
     assert main(arguments) == 1
     said = capsys.readouterr().err

@@ -19,6 +19,7 @@ from cspine.settings import Settings
 from models.training import data, manifest
 from models.training.manifest import LeftOut
 from models.training.splitting import SHARES
+from tests.models.training.small import stripes
 
 TWO = ["normal", "fracture"]
 
@@ -60,9 +61,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("films")
     for label in TWO:
         (path / label).mkdir()
-        for i in range(12):
-            picture = phantoms.draw(100 + i, label).pixels if label == "fracture" else phantoms.draw(200 + i).pixels
-            Image.fromarray(picture).save(path / label / f"{i:02d}.png")
+        for i, small in enumerate(stripes(12, seed=len(label)).pictures):
+            Image.fromarray(small).resize((360, 400)).save(path / label / f"{i:02d}.png")
     for i in range(6):
         picture = Image.open(path / "normal" / f"{i:02d}.png")
         picture.resize((200, 256)).save(path / "normal" / f"small-{i:02d}.jpg")
