@@ -94,34 +94,40 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return films
 
 
-def test_every_array_finds_its_layer(network: keras.Model, path: Path, tmp_path: Path) -> None:
-    flat = written(tmp_path / "flat.hdf5", network, nested=False)
-    for file in (path, flat):
-        model, wanted = original.read(file)
-        for ours, theirs in zip(model.layers, network.layers, strict=True):
-            assert ours.name == theirs.name
-            for array, expected in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-                np.testing.assert_array_equal(array, expected)
-        assert model.get_layer("dense_2").activation is keras.activations.relu
-        assert model.get_layer("logits").activation is keras.activations.linear
+def assert_alike(model: keras.Model, network: keras.Model) -> None:
+    """Compare all arrays, layer by layer, and what the head does."""
+    for ours, theirs in zip(model.layers, network.layers, strict=True):
+        assert ours.name == theirs.name
+        for array, expected in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_array_equal(array, expected)
+    assert model.get_layer("dense_2").activation is keras.activations.relu
+    assert model.get_layer("logits").activation is keras.activations.linear
+
+
+def test_every_array_finds_its_layer(network: keras.Model, path: Path) -> None:
+    """So it does in a file without a network in the network, of which the next test makes a release."""
+    model, wanted = original.read(path)
+    assert_alike(model, network)
     assert wanted == Input(size=75, channels=3, scale="unit", fit="stretch", order="rgb", resample="nearest")
 
 
 def test_it_becomes_a_release(
     network: keras.Model,
-    path: Path,
     folder: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    path = written(tmp_path / "flat.hdf5", network, nested=False)
     out, loaded = tmp_path / "release", []
     monkeypatch.setattr(packing, "load", lambda folder: loaded.append(load(folder)))
     assert main(["pretrained", "original", str(path), "--calibrate", str(folder), "--out", str(out)]) == 0
     assert "left out: notes.txt (unsupported_type)" in capsys.readouterr().err
     assert releases.verify(out) == []
     (release,) = loaded
+    assert_alike(release.network, network)
     card = release.card
+    assert card.input == Input(size=75, channels=3, scale="unit", fit="stretch", order="rgb", resample="nearest")
     assert card.names == ("c-spine_dis", "c-spine_frac", "c-spine_nor")
     assert [label.weight for label in card.labels] == [1.0, 0.8, 0.0]
     assert (card.normal_label, card.network, card.name, card.demo) == ("c-spine_nor", "inception_v3", "release", False)
