@@ -3,6 +3,7 @@
 import shutil
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TextIO
 
@@ -22,6 +23,7 @@ from models import googlenet
 from models.export import command, make
 from models.export.walk import Unsupported
 from models.runtime.openvino_runtime import export_name
+from tests.once import once
 from tests.worker import releases as tiny
 
 NETWORK = "model.keras"
@@ -29,7 +31,7 @@ NETWORK = "model.keras"
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.make(tmp_path_factory.mktemp("releases") / "sound")
+    return once(tmp_path_factory, "tiny", tiny.make)
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def at_once(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def at_once(environment: None, load_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run in this process what `activate` has another one do."""
 
     def export(_installation: Service, row: Release, content: str, output: TextIO | None = None) -> int:
@@ -67,8 +69,13 @@ def with_lambda(path: Path) -> None:
     keras.Model(network.inputs, keras.layers.Lambda(lambda x: x)(network.outputs[0])).save(path)
 
 
+@cache
+def wide() -> keras.Model:
+    return googlenet.build(3, width=0.1, channels=1, size=tiny.SIZE)
+
+
 def wider(path: Path) -> None:
-    googlenet.build(3, width=0.1, channels=1, size=tiny.SIZE).save(path)
+    wide().save(path)
 
 
 def of_two_networks(path: Path) -> None:

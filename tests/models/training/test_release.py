@@ -28,6 +28,11 @@ from tests.models.conftest import WANTED, WIDTH
 from tests.models.training.small import stripes
 
 
+@pytest.fixture(scope="module")
+def made(tiny: tuple[Path, Card]) -> LoadedRelease:
+    return load(tiny[0])
+
+
 def test_a_tiny_training_writes_a_whole_release(tiny: tuple[Path, Card]) -> None:
     folder, card = tiny
     assert releases.verify(folder) == []
@@ -66,10 +71,10 @@ def test_doubts_are_said_where_there_are_any() -> None:
 
 
 def test_each_part_of_the_data_serves_for_its_own_purpose(
-    tiny: tuple[Path, Card], samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: LoadedRelease, samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Training pictures teach what is foreign, validation pictures calibrate, and the card holds what they gave."""
-    network, card = load(tiny[0]).network, tiny[1]
+    network, card = made.network, made.card
     told: dict[str, Any] = {}
 
     def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -122,8 +127,7 @@ def test_the_sentinel_holds_phantoms_and_none_of_the_data(tiny: tuple[Path, Card
     assert len(pictures) == 2
 
 
-def test_the_same_parts_are_the_same_release_whenever_they_are_packed(tiny: tuple[Path, Card], tmp_path: Path) -> None:
-    made = load(tiny[0])
+def test_the_same_parts_are_the_same_release_whenever_they_are_packed(made: LoadedRelease, tmp_path: Path) -> None:
     pack(tmp_path / "first", made.card, made, made.arrays)
     time.sleep(2.1)  # the times in a ZIP count by two seconds
     pack(tmp_path / "second", made.card, made, made.arrays)
