@@ -1,6 +1,5 @@
 """A tiny network, trained by the command itself, and pictures for it; each made once."""
 
-import gc
 from pathlib import Path
 
 import pytest
@@ -27,12 +26,6 @@ def samples() -> Samples:
     for seed in range(12):
         found.add(phantoms.draw(seed, NAMES[seed % 3]), seed, NAMES, with_mask=True)
     return found
-
-
-@pytest.fixture(scope="session", autouse=True)
-def frozen() -> None:
-    """Leave all that is imported by now out of the searches for garbage, each of which takes a quarter of a second."""
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")
