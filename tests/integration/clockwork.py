@@ -253,8 +253,8 @@ class House:
                  "flags": [], "disposition": Disposition.ACCEPTED, "received_at": moment}
                 for number in range(job.files)
             ]  # fmt: skip
-        session.execute(insert(Study), studies)
-        session.execute(insert(ReceivedFile), files)
+        session.execute(insert(Study.__table__), studies)
+        session.execute(insert(ReceivedFile.__table__), files)
 
     def write(self, session: Session) -> None:
         """Write what changes: screenings, the latest claims with their attempts, heartbeats."""
@@ -262,12 +262,12 @@ class House:
             session.execute(delete(table))
         recent = [one for one in self.claims if one.ended is None or one.ended > self.clock - KEPT]
         if recent:
-            session.execute(insert(Claim), [self._claim(one) for one in recent])
+            session.execute(insert(Claim.__table__), [self._claim(one) for one in recent])
         here = [job for job in self.jobs if job.arrives <= self.clock]
-        session.execute(insert(Screening), [self._screening(job) for job in here])
+        session.execute(insert(Screening.__table__), [self._screening(job) for job in here])
         attempts = [self._attempt(one, job) for one in recent for job in one.jobs]
         if attempts:
-            session.execute(insert(Attempt), attempts)
+            session.execute(insert(Attempt.__table__), attempts)
         living = [one for one in self.workers if one.begins <= self.clock < one.ends]
         for one in living:
             session.add(Heartbeat(name=one.name, kind=one.stage.value, at=self.moment))

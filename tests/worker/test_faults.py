@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from sqlalchemy import select
 
@@ -217,7 +219,8 @@ def test_a_picture_that_needs_too_much_memory_is_counted_and_does_no_harm_to_the
     settings: Settings, database: Database, bell: Bell, receive: Receive
 ) -> None:
     settings = settings.model_copy(update={"prepare_memory_bytes": 30 * 2**20})
-    ids = receive(png(1, 7000, 7000), png(2))
+    large = bytes(cv2.imencode(".png", np.zeros((7000, 7000), np.uint8))[1].tobytes())
+    ids = receive(large, png(2))
     with worker(settings):
         bell.ring(Stage.PREPARE, "normal", ids)
         wait(lambda: [state(database, id_) for id_ in ids] == [State.QUARANTINED, State.READY])
