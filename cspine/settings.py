@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import stat
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 from zoneinfo import available_timezones
@@ -64,7 +64,7 @@ class Settings(BaseSettings):
         16, validation_alias="CSPINE_PREPARE_COMPANY", ge=1, description="small studies in one claim, at most"
     )
     prepare_company_bytes: int = Field(
-        24 * 2**20, validation_alias="CSPINE_PREPARE_COMPANY_BYTES", description="of their files together"
+        64 * 2**20, validation_alias="CSPINE_PREPARE_COMPANY_BYTES", description="of their files together"
     )
     prepare_memory_bytes: int = Field(2 * 2**30, validation_alias="CSPINE_PREPARE_MEMORY_BYTES")
     screen_seconds: int = Field(300, validation_alias="CSPINE_SCREEN_SECONDS", description="hard limit of a batch")
@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     @field_validator("site_timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        if name not in available_timezones():
+        if name not in _zones():
             raise ValueError("is no time zone of the IANA database, such as Europe/Vienna")
         return name
 
@@ -176,6 +176,11 @@ class Settings(BaseSettings):
         return self.blob_url or f"file://{self.var.absolute() / 'blobs'}"
 
     @property
+    def prepare_children(self) -> int:
+        """How many children a prepare worker has: those chosen, else one for each core."""
+        return self.prepare_processes or os.cpu_count() or 1
+
+    @property
     def embedded_broker(self) -> bool:
         """Say whether `up` runs a Valkey of its own."""
         return not self.redis_url
@@ -198,6 +203,12 @@ class Settings(BaseSettings):
                 raise Usage(f"in production SECRET_KEY must have {MIN_KEY_LENGTH} or more characters, drawn at random")
             return self.secret_key
         return self.secret_key or _kept_key(self.var / "secret_key")
+
+
+@cache
+def _zones() -> set[str]:
+    """Return the names of all time zones, for which some 600 files are opened."""
+    return available_timezones()
 
 
 def quiet_libraries() -> None:

@@ -9,7 +9,6 @@ import gc
 import os
 import secrets
 from collections.abc import Generator, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import Pool
 
 from cspine import migrate
-from cspine import settings as settings_module
 from cspine.blobs import BlobStore
 from cspine.database import Database
 from cspine.settings import Settings
@@ -30,8 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 GIVEN_DATABASE = os.environ.pop("DATABASE_URL", "")
 GIVEN_REDIS = os.environ.pop("REDIS_URL", "")
-# Settings ask for them whenever some are made, and each time 600 files are opened to find them.
-settings_module.available_timezones = cache(settings_module.available_timezones)
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # tests run in as many processes as there is room for
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -123,11 +121,16 @@ def database_url(tmp_path: Path, template: Path) -> Iterator[str]:
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str, given_redis: Redis | None) -> Settings:
-    """Give settings whose `var` is the test's own; no broker runs but one that was given."""
+    """Give settings whose `var` is the test's own; no broker runs but one that was given.
+
+    A prepare worker has one child whatever the machine: it takes all that waits, where several leave each other some.
+    """
     if given_redis is not None:
         given_redis.flushdb()
     key = "0123456789abcdef" * 4
-    return Settings(var=tmp_path / "var", database_url=database_url, redis_url=GIVEN_REDIS, secret_key=key)
+    return Settings(
+        var=tmp_path / "var", database_url=database_url, redis_url=GIVEN_REDIS, secret_key=key, prepare_processes=1
+    )
 
 
 @pytest.fixture

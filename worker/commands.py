@@ -1,6 +1,5 @@
 """`cspine worker` and `cspine sweep`: the processes that do the work, on this machine or on any other."""
 
-import os
 import signal
 import threading
 from types import FrameType
@@ -34,7 +33,7 @@ def worker(stage: str, concurrency: int | None) -> int:
     Pulse(settings).end()  # that of a process before with our id, as in a container that was started anew
     queue.broker_url(settings)  # raises in words where there is no broker
     preparing = stage == Stage.PREPARE
-    count = concurrency or (settings.prepare_processes or os.cpu_count() or 1 if preparing else 1)
+    count = concurrency or (settings.prepare_children if preparing else 1)
     queues = [queue.EXPLAIN, queue.REPLAY] if stage == queue.EXPLAIN else queue.queues_of(Stage(stage))
     arguments = ["worker", "--queues", ",".join(queues), "--concurrency", str(count),
                  "--pool", "prefork", "--hostname", f"{stage}@%h", "--loglevel", settings.log_level,

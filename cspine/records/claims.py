@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import accumulate
+from math import ceil
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Row, Select, case, func, insert, literal, or_, select, update
@@ -28,7 +29,7 @@ CPU = "cpu"
 CLAIMS, SCREENINGS, ATTEMPTS = plain(Claim), plain(Screening), plain(Attempt)
 NO_TIME = datetime.min.replace(tzinfo=UTC)
 WORK = {Stage.PREPARE: (State.RECEIVED, State.PREPARING), Stage.SCREEN: (State.READY, State.SCREENING)}
-Candidate = Row[int, str, str, bool]
+Candidate = Row[int, str, str, bool, str | None]
 
 
 class LeaseLost(CspineError):
@@ -65,7 +66,7 @@ def for_prepare(session: Session, worker: str, settings: Settings, turn: int) ->
     They are so many that their files have at most `prepare_company_bytes` together. Null where nothing is to be done.
     """
     rows = pick(session, Stage.PREPARE, _lanes(session, settings, turn), settings.prepare_company)
-    return hold(session, _small(session, rows, settings), Stage.PREPARE, worker, CPU, None, settings)
+    return hold(session, _small(session, _share(rows, settings), settings), Stage.PREPARE, worker, CPU, None, settings)
 
 
 def for_screen(session: Session, worker: str, device: str, release_id: int, settings: Settings,
@@ -107,13 +108,14 @@ def pick(session: Session, stage: Stage, lanes: Sequence[Lane], limit: int) -> S
     return []
 
 
-def candidates(state: State) -> Select[int, str, str, bool]:
+def candidates(state: State) -> Select[int, str, str, bool, str | None]:
     """Select the screenings of a state as `hold` takes them; the caller narrows it down and locks the rows."""
-    return select(Screening.id, Screening.study_id, Screening.lane, Screening.cpu_only).where(Screening.state == state)
+    columns = Screening.id, Screening.study_id, Screening.lane, Screening.cpu_only, Screening.group_id
+    return select(*columns).where(Screening.state == state)
 
 
 @cache
-def _first(state: State, lanes: tuple[Lane, ...], limit: int) -> Select[int, str, str, bool, str | None]:
+def _first(state: State, lanes: tuple[Lane, ...], limit: int) -> Select[int, str, str, bool, str | None, str | None]:
     """Select from the first lane that has anything; built once, since that costs more than running it."""
     lane = case(*((_waits(state, one).exists(), one.value) for one in lanes), else_=None)
     return _free(state, lane, limit).add_columns(_oldest_group(state, lane).scalar_subquery().label("waiting_group"))
@@ -129,7 +131,7 @@ def _waits(state: State, lane: Lane) -> Select[int]:
     return select(one.c.id).where(one.c.state == state.value, one.c.lane == lane.value, ~one.c.shadow)
 
 
-def _free(state: State, lane: str | ColumnElement[str], limit: int) -> Select[int, str, str, bool]:
+def _free(state: State, lane: str | ColumnElement[str], limit: int) -> Select[int, str, str, bool, str | None]:
     query = candidates(state).where(Screening.lane == lane, Screening.group_id.is_(None), Screening.shadow.is_(False))
     return query.order_by(Screening.created_at, Screening.id).limit(limit).with_for_update(skip_locked=True)
 
@@ -138,6 +140,17 @@ def _oldest_group(state: State, lane: str | ColumnElement[str]) -> Select[str | 
     one = SCREENINGS.alias()
     mine = (one.c.state == state.value, one.c.lane == lane, one.c.group_id.is_not(None), ~one.c.shadow)
     return select(one.c.group_id).where(*mine).order_by(one.c.created_at, one.c.id).limit(1)
+
+
+def _share(rows: Sequence[Candidate], settings: Settings) -> Sequence[Candidate]:
+    """Leave the last few that wait to the other children of this host in equal parts, which else had nothing to do.
+
+    Polychronopoulos and Kuck, Guided self-scheduling, IEEE Transactions on Computers C-36 (1987). Those that were in a
+    claim that crashed are taken as they are.
+    """
+    if len(rows) == settings.prepare_company or any(row.group_id is not None for row in rows):
+        return rows
+    return rows[: ceil(len(rows) / settings.prepare_children)]
 
 
 def _small(session: Session, rows: Sequence[Candidate], settings: Settings) -> Sequence[Candidate]:

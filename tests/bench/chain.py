@@ -28,6 +28,7 @@ from cspine.commands.screen import submit
 from cspine.commands.service import Service
 from cspine.database import Database
 from cspine.decoding import canonical, decode
+from cspine.embedded import running
 from cspine.queue import Bell
 from cspine.records import batches, heartbeats
 from cspine.settings import Settings
@@ -41,6 +42,7 @@ POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 120.0
 PICTURES, SEED = 25, 700_000
 SHARE = 0.7
+BROKER = frozenset({"broker"})
 
 
 class Chain:
@@ -126,7 +128,12 @@ def _alive(made: Service, stage: Stage) -> bool:
 def alone(settings: Settings, films: Path) -> tuple[float, float]:
     """Return the CPU seconds that one film's prepare takes in a process that does nothing else: pictures, and all."""
     made = installation(settings)
-    submit(made, [films], "alone", Lane.NORMAL)
+    with running(settings, BROKER):
+        submit(made, [films], "alone", Lane.NORMAL)
+        return _prepared_alone(settings)
+
+
+def _prepared_alone(settings: Settings) -> tuple[float, float]:
     own = Runtime(settings.model_copy(update={"prepare_company": 1}))
     pictures: list[float] = []
     true = prepare._pictures
@@ -164,6 +171,7 @@ def main() -> int:
         inputs.write_copies(root / "films", chosen.films, PICTURES, SEED)
         inputs.write_films(root / "few", PICTURES, SEED - 100)
         inputs.write_films(root / "warm", 4, SEED - 200)
+        os.sync()  # the films of a night have been on the disk for long
         found = [alone(settings.model_copy(update={"var": root / "alone-0"}), root / "few")]
         spent: dict[str, float] = {}
         rates: list[float] = []

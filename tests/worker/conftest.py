@@ -1,6 +1,5 @@
 """What tests of the workers need: the runtime of a child, a tiny release, studies received as they really are."""
 
-import gc
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -57,11 +56,7 @@ def tiny_export(tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def compiled() -> dict[str, LoadedRelease]:
-    """Keep the networks that are in memory already, by their releases' identity.
-
-    What is imported by now is never garbage: to look through it takes a third of a second whenever a release is let go.
-    """
-    gc.freeze()
+    """Keep the networks that are in memory already, by their releases' identity."""
     return {}
 
 

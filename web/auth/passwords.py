@@ -1,5 +1,7 @@
 """Passwords: argon2id, with the same work for users that do not exist."""
 
+from functools import cache
+
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -7,7 +9,6 @@ MIN_LENGTH = 10
 MAX_LENGTH = 200
 
 _hasher = PasswordHasher()
-_NOBODY = _hasher.hash("nobody has this password")
 
 
 def hashed(password: str) -> str:
@@ -17,11 +18,17 @@ def hashed(password: str) -> str:
 
 def fits(password: str, kept: str | None) -> bool:
     """Say whether the password is the one that was kept; a missing hash costs as much time and never fits."""
+    nobody = _nobody()  # made at the first password of a process, whoever's it is, since it takes time
     try:
-        _hasher.verify(kept or _NOBODY, password)
+        _hasher.verify(kept or nobody, password)
     except (VerificationError, InvalidHashError):
         return False
     return kept is not None
+
+
+@cache
+def _nobody() -> str:
+    return hashed("nobody has this password")
 
 
 def fault(password: str) -> str | None:

@@ -18,7 +18,7 @@ from cspine.phantoms.drawing import ANATOMY, FILM, LESION
 from cspine.phantoms.film import film
 from cspine.phantoms.lesions import LABELS, lesion
 
-COUNT = 120
+COUNT = 210
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from cspine.lanes import TURNS
 from cspine.records import claims, endings, pauses, releases, screenings
 from cspine.settings import Settings
 from cspine.states import Lane, Stage, State
-from cspine.tables import Attempt, Claim, ReceivedFile, Release, new_id
+from cspine.tables import Attempt, Claim, ReceivedFile, Release, Screening, new_id
 from tests.cspine.records import makers, work
 
 pytestmark = pytest.mark.services
@@ -47,6 +47,17 @@ def test_large_studies_are_taken_by_themselves(database: Database, settings: Set
         session.get_one(ReceivedFile, files[3].id).decoded = True
     small = work.make(database, 2, State.RECEIVED)
     assert sorted(work.members(work.prepare(database, settings))) == [ids[3], *small]
+
+
+def test_the_last_ones_are_shared_out_among_the_children_of_a_host(database: Database, settings: Settings) -> None:
+    """Of two children neither takes all that waits; a group that was in a crash stays what it is."""
+    settings = settings.model_copy(update={"prepare_processes": 2, "prepare_company": 8})
+    ids = work.make(database, 18, State.RECEIVED)
+    with database.write() as session:
+        for id_ in ids[-3:]:
+            session.get_one(Screening, id_).group_id = "crashed"
+    taken = [work.members(work.prepare(database, settings)) for _ in range(5)]
+    assert taken == [ids[15:], ids[:8], ids[8:12], ids[12:14], ids[14:15]]
 
 
 def test_a_second_bell_for_the_same_work_gets_nothing(database: Database, settings: Settings) -> None:
