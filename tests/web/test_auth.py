@@ -92,6 +92,7 @@ def test_the_answer_is_the_same_for_a_wrong_password_and_an_unknown_user(
 
 def test_an_unknown_user_costs_a_verification_too(monkeypatch: pytest.MonkeyPatch) -> None:
     verified: list[str] = []
+    nobody = passwords._nobody()
 
     class Hasher:
         def verify(self, kept: str, password: str) -> bool:
@@ -100,7 +101,7 @@ def test_an_unknown_user_costs_a_verification_too(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(passwords, "_hasher", Hasher())
     assert passwords.fits("anything", None) is False
-    assert verified == [passwords._NOBODY]
+    assert verified == [nobody]
 
 
 def test_login_is_throttled_after_failures_only(stranger: Browser, add_user: AddUser) -> None:

@@ -225,4 +225,5 @@ def test_a_picture_that_needs_too_much_memory_is_counted_and_does_no_harm_to_the
         bell.ring(Stage.PREPARE, "normal", ids)
         wait(lambda: [state(database, id_) for id_ in ids] == [State.QUARANTINED, State.READY])
     assert {attempt.reason for attempt in work.attempts(database, ids[0])} == {"out_of_memory"}
-    assert work.outcomes(database, ids[1]) == ["done"]
+    assert work.outcomes(database, ids[1]) == ["crashed", "done"], "once in its company, then without it"
+    assert work.row(database, ids[1]).lone_attempts == 0
