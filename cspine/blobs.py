@@ -106,8 +106,8 @@ class BlobStore:
         return key
 
     @contextmanager
-    def open(self, key: str) -> Iterator[BinaryIO]:
-        """Open a blob as a seekable binary stream.
+    def open(self, key: str, *, last: bool = False) -> Iterator[BinaryIO]:
+        """Open a blob as a seekable binary stream; `last` says that nobody will soon read it again.
 
         Raises `Permanent` (blob_missing) where it is gone, `BlobFault` where it cannot be opened or read, and
         `ServiceFault` where the whole store is away. Errors of whoever reads stay what they are.
@@ -117,6 +117,8 @@ class BlobStore:
             file = self._s3.open_blob(self._fs, path) if self._s3 else self._fs.open(path, "rb")
         with file:
             yield cast(BinaryIO, _Reading(file, self._faults))
+            if last and self._local:
+                forget(file)
 
     def get(self, key: str) -> bytes:
         """Return a whole blob; for small ones (canonical pictures, previews). Raises as `open` does."""
@@ -271,6 +273,12 @@ class BlobStore:
             with self._faults():
                 return bool(self._s3.bucket_is_gone(self._fs, self._address, error))
         return self._local and not Path(self._root).is_dir()
+
+
+def forget(file: BinaryIO | IO[bytes]) -> None:
+    """Tell the system that a file was read for good: its memory serves for what is read next."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 class _Reading:

@@ -217,7 +217,7 @@ class _Run:
 def _pictures(own: Runtime, file: ReceivedFile) -> Pictures:
     """Decode a file, and write its pictures as blobs."""
     assert file.blob_key is not None
-    with own.blobs.open(file.blob_key) as stream:
+    with own.blobs.open(file.blob_key, last=True) as stream:
         decoded: Decoded = decode(stream, file.name, own.settings)
     made = Pictures(decoded.header, [], [])
     try:

@@ -13,7 +13,7 @@ from typing import IO, BinaryIO
 import structlog
 
 from cspine import archives
-from cspine.blobs import BlobStore, Stored
+from cspine.blobs import BlobStore, Stored, forget
 from cspine.database import Database
 from cspine.decoding import Header, RefusedWithHeader, SkippedWithHeader, read_header
 from cspine.errors import Refused, ServiceFault, Skipped
@@ -28,7 +28,7 @@ from cspine.tables import Batch
 
 TOGETHER = 100  # entries of an archive; a transaction of thousands keeps every other writer of SQLite waiting
 COMPANY, COMPANY_SECONDS = 16, 0.5  # of a folder's files: so many are recorded together, or those of half a second
-QUIET = 16  # a study's bell rings when this many other studies have come since its last file, or at the end
+QUIET = 8  # a study's bell rings when this many other studies have come since its last file, or at the end
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +100,9 @@ class Intake:
         if file is None:
             return [_unread(name, Reason.UNREADABLE)]
         with file:
-            return self._take(file, name, written)
+            taken = self._take(file, name, written)
+            forget(file)
+        return taken
 
     def _take(self, source: BinaryIO | IO[bytes], name: str, written: list[str]) -> list[Incoming]:
         """Store and look at a file, or an archive's entries; `written` gets the key of each blob."""
@@ -185,8 +187,7 @@ class Intake:
             if receipt.ring is not None:
                 self._pending[receipt.ring.screening_id] = receipt.ring
                 self._pending.move_to_end(receipt.ring.screening_id)
-        while len(self._pending) > 2 * QUIET:
-            self._ring([self._pending.popitem(last=False)[1] for _ in range(QUIET)])
+        self._ring([self._pending.popitem(last=False)[1] for _ in range(len(self._pending) - QUIET)])
 
     def _forget_unnamed(self, keys: Sequence[str]) -> None:
         """Delete blobs after a transaction whose end is not known; where the database is silent they stay."""

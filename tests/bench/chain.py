@@ -4,7 +4,7 @@ python -m tests.bench.chain
 
 screens 500 films (JPEG lossless, 2500x2048, 25 pictures under UIDs of their own) with the services of one machine and
 prints studies a second beside the bound: what the cores could do if they did nothing but prepare, by the CPU time that
-one film takes alone, measured before and after in the same run. A table says who used the processors.
+one film takes alone, measured before and after in each round. A table says who used the processors.
 """
 
 import argparse
@@ -13,8 +13,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import keras
@@ -38,7 +39,7 @@ from tests.integration.night import services
 from worker import prepare, tasks
 from worker.runtime import Runtime
 
-POLL_SECONDS = 0.5
+POLL_SECONDS, POLL_SECONDS_OF_ONE = 0.5, 0.005  # often at the end, which is to be met, and rarely before
 PATIENCE_SECONDS = 120.0
 PICTURES, SEED = 25, 700_000
 SHARE = 0.7
@@ -62,7 +63,7 @@ class Chain:
                 ledger = batches.ledger(session, batch)
             if not ledger.waiting:
                 break
-            time.sleep(POLL_SECONDS)
+            time.sleep(min(POLL_SECONDS, ledger.waiting * POLL_SECONDS_OF_ONE))
         seconds = time.perf_counter() - began
         assert ledger.analysed == ledger.received, ledger
         return ledger.studies / seconds
@@ -160,46 +161,77 @@ def _prepared_alone(settings: Settings) -> tuple[float, float]:
     return median(pictures), median(whole)
 
 
+@dataclass(frozen=True)
+class Night:
+    """What one round found: CPU seconds of a film's prepare alone, before and after, and the chain beside it."""
+
+    pictures: float
+    whole: float
+    seconds: float  # of all its films
+    spent: dict[str, float]  # CPU seconds by kind
+
+
+def night(root: Path, films: int, seed: int) -> Night:
+    """Measure prepare alone, the whole chain, and prepare alone once more."""
+    settings = Settings().model_copy(update={"database_url": "", "redis_url": "", "blob_url": ""})
+    inputs.write_copies(root / "films", films, PICTURES, seed)
+    inputs.write_films(root / "few", PICTURES, seed - 100)
+    inputs.write_films(root / "warm", 4, seed - 200)
+    os.sync()  # the films of a night have been on the disk for long
+    found = [alone(settings.model_copy(update={"var": root / "alone-0"}), root / "few")]
+    spent: dict[str, float] = {}
+    rates: list[float] = []
+
+    def use(chain: Chain) -> None:
+        before = shares.cpu()
+        rates.append(chain.rate(root / "films"))
+        spent.update(shares.used(before, shares.cpu()))
+
+    warmed(settings.model_copy(update={"var": root / "var"}), root / "warm", use)
+    found.append(alone(settings.model_copy(update={"var": root / "alone-1"}), root / "few"))
+    pictures, whole = (mean(values) for values in zip(*found, strict=True))
+    return Night(pictures, whole, films / rates[0], spent)
+
+
 def main() -> int:
-    """Measure in a temporary folder and print; 1 where the chain stays below its share of the bound."""
+    """Measure some rounds in temporary folders and print; 1 where the chain stays below its share of the bound."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--films", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="cspine-bench-") as folder:
-        root = Path(folder)
-        settings = Settings().model_copy(update={"database_url": "", "redis_url": "", "blob_url": ""})
-        inputs.write_copies(root / "films", chosen.films, PICTURES, SEED)
-        inputs.write_films(root / "few", PICTURES, SEED - 100)
-        inputs.write_films(root / "warm", 4, SEED - 200)
-        os.sync()  # the films of a night have been on the disk for long
-        found = [alone(settings.model_copy(update={"var": root / "alone-0"}), root / "few")]
-        spent: dict[str, float] = {}
-        rates: list[float] = []
-
-        def use(chain: Chain) -> None:
-            before = shares.cpu()
-            rates.append(chain.rate(root / "films"))
-            spent.update(shares.used(before, shares.cpu()))
-
-        warmed(settings.model_copy(update={"var": root / "var"}), root / "warm", use)
-        found.append(alone(settings.model_copy(update={"var": root / "alone-1"}), root / "few"))
-    pictures, whole = (median(values) for values in zip(*found, strict=True))
-    return report(chosen.films, rates[0], pictures, whole, spent)
+    nights: list[Night] = []
+    for number in range(chosen.rounds):
+        with tempfile.TemporaryDirectory(prefix="cspine-bench-") as folder:
+            nights.append(night(Path(folder), chosen.films, SEED))
+        share = share_of_bound(nights[-1], chosen.films)
+        print(f"round {number + 1}: {chosen.films / nights[-1].seconds:.2f} studies/s, {share:.1%} of the bound",
+              flush=True)  # fmt: skip
+    return report(nights, chosen.films)
 
 
-def report(films: int, rate: float, pictures: float, whole: float, spent: dict[str, float]) -> int:
-    """Print the rate, the bound and who used the processors."""
+def share_of_bound(found: Night, films: int) -> float:
+    """Return the rate as a share of that at which all cores would only prepare."""
+    return films / found.seconds * found.whole / (os.cpu_count() or 1)
+
+
+def report(nights: Sequence[Night], films: int) -> int:
+    """Print medians: the rate, the bound and who used the processors."""
     cores = os.cpu_count() or 1
-    bound, seconds = cores / whole, films / rate
-    print(f"{films} films, {cores} cores: {rate:.2f} studies/s, {rate / bound:.0%} of the bound, at least {SHARE:.0%}")
-    print(f"  the bound: {bound:.2f} studies/s; prepare of one film alone takes {1000 * whole:.1f} ms of a core, its "
+    share = median(share_of_bound(one, films) for one in nights)
+    rate = median(films / one.seconds for one in nights)
+    pictures, whole = median(one.pictures for one in nights), median(one.whole for one in nights)
+    print(f"{films} films, {cores} cores, medians of {len(nights)} rounds: {rate:.2f} studies/s, {share:.1%} of the bound, "
+          f"at least {SHARE:.0%}")  # fmt: skip
+    print(f"  the bound: {cores / whole:.2f} studies/s; prepare of a film alone takes {1000 * whole:.1f} ms of a core, its "
           f"pictures {1000 * pictures:.1f} of these")  # fmt: skip
     print("  milliseconds of a core for each film")
+    all_ = median(cores * one.seconds for one in nights)
+    spent = {kind: median(one.spent[kind] for one in nights) for kind in nights[0].spent}
+    spent["no one of us"] = median(cores * one.seconds - sum(one.spent.values()) for one in nights)
     for kind, value in spent.items():
-        print(f"    {kind:12} {1000 * value / films:7.1f}   {value / (cores * seconds):5.0%} of the time of all cores")
-    idle = cores * seconds - sum(spent.values())
-    print(f"    {'no one of us':12} {1000 * idle / films:7.1f}   {idle / (cores * seconds):5.0%}: waiting, or others")
-    return 0 if rate >= SHARE * bound else 1
+        print(f"    {kind:12} {1000 * value / films:7.1f}   {value / all_:5.0%} of the time of all cores")
+    print("  no one of us: waiting, the system's own work, or others")
+    return 0 if share >= SHARE else 1
 
 
 if __name__ == "__main__":
