@@ -220,10 +220,10 @@ def report(nights: Sequence[Night], films: int) -> int:
     share = median(share_of_bound(one, films) for one in nights)
     rate = median(films / one.seconds for one in nights)
     pictures, whole = median(one.pictures for one in nights), median(one.whole for one in nights)
-    print(f"{films} films, {cores} cores, medians of {len(nights)} rounds: {rate:.2f} studies/s, {share:.1%} of the bound, "
-          f"at least {SHARE:.0%}")  # fmt: skip
-    print(f"  the bound: {cores / whole:.2f} studies/s; prepare of a film alone takes {1000 * whole:.1f} ms of a core, its "
-          f"pictures {1000 * pictures:.1f} of these")  # fmt: skip
+    print(f"{films} films, {cores} cores, medians of {len(nights)} rounds: {rate:.2f} studies/s, {share:.1%} of the "
+          f"bound (at least {SHARE:.0%})")  # fmt: skip
+    print(f"  the bound: {cores / whole:.2f} studies/s; prepare of a film alone takes {1000 * whole:.1f} ms of a core, "
+          f"its pictures {1000 * pictures:.1f}")  # fmt: skip
     print("  milliseconds of a core for each film")
     all_ = median(cores * one.seconds for one in nights)
     spent = {kind: median(one.spent[kind] for one in nights) for kind in nights[0].spent}
