@@ -137,8 +137,10 @@ def _free(state: State, lane: str | ColumnElement[str], limit: int) -> Select[in
 
 
 def _oldest_group(state: State, lane: str | ColumnElement[str]) -> Select[str | None]:
+    """Select by the small index of those with a group; that of all work, which `coalesce` hides, may hold thousands."""
     one = SCREENINGS.alias()
-    mine = (one.c.state == state.value, one.c.lane == lane, one.c.group_id.is_not(None), ~one.c.shadow)
+    mine = (one.c.group_id > "", func.coalesce(one.c.state, "") == state.value, func.coalesce(one.c.lane, "") == lane,
+            ~one.c.shadow)  # fmt: skip
     return select(one.c.group_id).where(*mine).order_by(one.c.created_at, one.c.id).limit(1)
 
 

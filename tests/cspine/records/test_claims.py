@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from cspine.database import Database, now
 from cspine.lanes import TURNS
@@ -58,6 +58,17 @@ def test_the_last_ones_are_shared_out_among_the_children_of_a_host(database: Dat
             session.get_one(Screening, id_).group_id = "crashed"
     taken = [work.members(work.prepare(database, settings)) for _ in range(5)]
     assert taken == [ids[15:], ids[:8], ids[8:12], ids[12:14], ids[14:15]]
+
+
+def test_a_claim_looks_at_no_more_where_more_waits(database: Database) -> None:
+    """The oldest group is found by the small index of those that have one, not among all that wait."""
+    if not database.sqlite:
+        pytest.skip("PostgreSQL plans by what it has counted")
+    query = claims._oldest_group(State.RECEIVED, Lane.NORMAL.value)
+    sql = query.compile(database.engine, compile_kwargs={"literal_binds": True})
+    with database.read() as session:
+        plan = [row.detail for row in session.execute(text(f"EXPLAIN QUERY PLAN {sql}"))]
+    assert "ix_screening_group_id" in plan[0], plan
 
 
 def test_a_second_bell_for_the_same_work_gets_nothing(database: Database, settings: Settings) -> None:
