@@ -24,7 +24,8 @@ from cspine.embedded.services import PYTHON
 from cspine.records import batches
 from cspine.states import Lane, Outcome
 from cspine.tables import Attempt, Batch, Claim
-from tests.chaos import checks, night, servers
+from tests import servers
+from tests.chaos import checks, night
 from tests.chaos.checks import Verdict
 from tests.chaos.house import House
 from tests.chaos.night import File, Shape
