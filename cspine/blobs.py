@@ -118,7 +118,7 @@ class BlobStore:
         with file:
             yield cast(BinaryIO, _Reading(file, self._faults))
             if last and self._local:
-                forget(file)
+                drop_pages(file)
 
     def get(self, key: str) -> bytes:
         """Return a whole blob; for small ones (canonical pictures, previews). Raises as `open` does."""
@@ -275,10 +275,11 @@ class BlobStore:
         return self._local and not Path(self._root).is_dir()
 
 
-def forget(file: BinaryIO | IO[bytes]) -> None:
-    """Tell the system that a file was read for good: its memory serves for what is read next."""
+def drop_pages(file: BinaryIO | IO[bytes]) -> None:
+    """Tell the system that a file was read for good: its memory serves for what is read next. A hint, never a fault."""
     if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        with suppress(OSError):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 class _Reading:

@@ -13,7 +13,7 @@ from typing import IO, BinaryIO
 import structlog
 
 from cspine import archives
-from cspine.blobs import BlobStore, Stored, forget
+from cspine.blobs import BlobStore, Stored, drop_pages
 from cspine.database import Database
 from cspine.decoding import Header, RefusedWithHeader, SkippedWithHeader, read_header
 from cspine.errors import Refused, ServiceFault, Skipped
@@ -79,10 +79,15 @@ class Intake:
                 company += incoming
                 written += own
             if alone or len(company) >= COMPANY or time.monotonic() - began > COMPANY_SECONDS:
-                yield from ([receipt] for receipt in self._record(company, written, whole=False))
+                try:
+                    receipts = [[one] for one in self._record(company, written, whole=False)]
+                except BaseException:
+                    self._forget(own if alone else [])  # the others' are forgotten already where no row names them
+                    raise
+                if alone:
+                    receipts.append(self._record(incoming, own))
+                yield from receipts
                 company, written, began = [], [], time.monotonic()
-            if alone:
-                yield self._record(incoming, own)
         yield from ([receipt] for receipt in self._record(company, written, whole=False))
 
     def finish(self) -> bool:
@@ -101,7 +106,7 @@ class Intake:
             return [_unread(name, Reason.UNREADABLE)]
         with file:
             taken = self._take(file, name, written)
-            forget(file)
+            drop_pages(file)
         return taken
 
     def _take(self, source: BinaryIO | IO[bytes], name: str, written: list[str]) -> list[Incoming]:

@@ -1,6 +1,5 @@
 """Folders: what is walked over, and files that are recorded some at a time."""
 
-import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,15 +8,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
-from cspine.blobs import BlobStore, Stored
+from cspine.blobs import BlobStore
 from cspine.database import Database
 from cspine.errors import ServiceFault
 from cspine.ingest import folder, intake
 from cspine.reasons import Reason
+from cspine.records import intake as records
 from cspine.settings import Settings
 from cspine.tables import ReceivedFile
 from tests.conftest import GIVEN_REDIS
-from tests.cspine.ingest.test_intake import Door, archive, dicom, png
+from tests.cspine.ingest.test_intake import Door, archive, dicom, fill_the_disk, png
 
 pytestmark = pytest.mark.services
 
@@ -94,16 +94,22 @@ def test_loose_files_of_one_transaction_miss_nothing_of_each_other(door: Door, t
 
 
 def test_what_came_before_a_fault_is_recorded(door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, count = door.blobs.put, iter(range(9))
-
-    def full(source: io.BytesIO, limit: int | None = None) -> Stored:
-        if next(count) == 2:
-            raise ServiceFault("full", Reason.STORAGE_FULL)
-        return real(source, limit)
-
-    monkeypatch.setattr(door.blobs, "put", full)
+    fill_the_disk(door, monkeypatch, 2)
     with pytest.raises(ServiceFault):
         list(door.intake.receive_paths(night(tmp_path, a=png(1), b=png(2), c=png(3))))
     assert (door.ledger().received, door.ledger().waiting) == (2, 2)
     assert len(list(door.blobs.keys())) == 2
     assert door.intake.finish() == (GIVEN_REDIS != "")
+
+
+def test_an_archive_after_files_that_cannot_be_recorded_leaves_nothing(
+    door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise ServiceFault("away", Reason.DATABASE_UNAVAILABLE)
+
+    monkeypatch.setattr(records, "admit", away)
+    with pytest.raises(ServiceFault):
+        list(door.intake.receive_paths(night(tmp_path, a=png(1), b=archive(x=png(2), y=png(3)))))
+    assert list(door.blobs.keys()) == []
+    assert door.ledger().received == 0

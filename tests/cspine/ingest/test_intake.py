@@ -287,15 +287,20 @@ def test_what_is_not_committed_leaves_no_blob(door: Door, monkeypatch: pytest.Mo
     assert door.ledger().received == 0
 
 
-def test_an_archive_on_a_full_disk_leaves_nothing(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def fill_the_disk(door: Door, monkeypatch: pytest.MonkeyPatch, before: int) -> None:
+    """Let the store take so many blobs, and the next one no more."""
     real, count = door.blobs.put, iter(range(9))
 
     def full(source: io.BytesIO, limit: int | None = None) -> Stored:
-        if next(count) == 2:
+        if next(count) == before:
             raise ServiceFault("full", Reason.STORAGE_FULL)
         return real(source, limit)
 
     monkeypatch.setattr(door.blobs, "put", full)
+
+
+def test_an_archive_on_a_full_disk_leaves_nothing(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill_the_disk(door, monkeypatch, 2)
     with pytest.raises(ServiceFault):
         door.intake.receive(io.BytesIO(archive(a=png(1), b=png(2))), "a.zip")
     assert list(door.blobs.keys()) == []
